@@ -1,0 +1,90 @@
+"""BigQuery, Cloud Storage and Cloud Monitoring without the boilerplate.
+
+Nothing of Google's, pandas' or Arrow's is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gcp_accessor.backends import Estimate, QueryStats, StoredObject, Table
+    from gcp_accessor.bigquery import BigQueryAccessor
+    from gcp_accessor.errors import (
+        CostLimitExceeded,
+        LoadFailed,
+        MissingExtra,
+        QueryTimeout,
+        SchemaMismatch,
+        UnsafeContent,
+        UnsupportedLocally,
+    )
+    from gcp_accessor.publication import Manifest, Publication, PublicationRun
+    from gcp_accessor.query_result import QueryResult
+    from gcp_accessor.schema import Column, TableName
+    from gcp_accessor.storage import CloudStorageAccessor, GoogleCloudStorageAccessor
+
+_HOMES = {
+    "BigQueryAccessor": "bigquery",
+    "CloudStorageAccessor": "storage",
+    "GoogleCloudStorageAccessor": "storage",
+    "QueryResult": "query_result",
+    "Publication": "publication",
+    "PublicationRun": "publication",
+    "Manifest": "publication",
+    "Column": "schema",
+    "TableName": "schema",
+    "Estimate": "backends",
+    "QueryStats": "backends",
+    "StoredObject": "backends",
+    "Table": "backends",
+    "CostLimitExceeded": "errors",
+    "LoadFailed": "errors",
+    "MissingExtra": "errors",
+    "QueryTimeout": "errors",
+    "SchemaMismatch": "errors",
+    "UnsafeContent": "errors",
+    "UnsupportedLocally": "errors",
+}
+
+__all__ = [
+    "__version__",
+    "BigQueryAccessor",
+    "CloudStorageAccessor",
+    "GoogleCloudStorageAccessor",
+    "QueryResult",
+    "Publication",
+    "PublicationRun",
+    "Manifest",
+    "Column",
+    "TableName",
+    "Estimate",
+    "QueryStats",
+    "StoredObject",
+    "Table",
+    "CostLimitExceeded",
+    "LoadFailed",
+    "MissingExtra",
+    "QueryTimeout",
+    "SchemaMismatch",
+    "UnsafeContent",
+    "UnsupportedLocally",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: object = version("gcp-accessor")
+    elif name in _HOMES:
+        value = getattr(import_module(f"gcp_accessor.{_HOMES[name]}"), name)
+    else:
+        raise AttributeError(f"module 'gcp_accessor' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,213 @@
+"""The few operations under the accessors, once for Google and once for a local folder.
+
+An accessor turns what a caller says into these values and calls; a backend alone knows how
+Google, DuckDB or a folder carries them out. Both raise `google.api_core.exceptions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
+
+if TYPE_CHECKING:
+    from pyarrow import RecordBatch
+
+    from gcp_accessor.schema import Column, TableName
+
+IfExists = Literal["replace", "append", "fail"]
+FileFormat = Literal["csv", "ndjson", "parquet"]
+
+
+# --- BigQuery, or DuckDB in its place -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One named query parameter: its type as a column, its value as Python holds it."""
+
+    column: Column
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement to run, with everything that bounds it."""
+
+    sql: str
+    parameters: tuple[Parameter, ...] = ()
+    default_dataset: str | None = None
+    destination: TableName | None = None
+    if_exists: IfExists = "replace"
+    partition_by: str | None = None
+    cluster_by: tuple[str, ...] = ()
+    max_bytes_billed: int | None = None
+    timeout: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    job_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryStats:
+    """What a statement cost. Bytes are None where the engine does not say."""
+
+    job_id: str
+    seconds: float
+    bytes_processed: int | None
+    bytes_billed: int | None
+    cache_hit: bool = False
+    slot_milliseconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a statement would read, found out without running it."""
+
+    bytes_processed: int
+    tables: tuple[TableName, ...]
+    schema: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as it stands.
+
+    Attributes:
+        version: Changes whenever the rows may have changed; equal versions mean equal rows.
+            None for a view, whose rows change without it.
+        partition_by: The DATE or TIMESTAMP column that splits the table by day.
+    """
+
+    name: TableName
+    schema: tuple[Column, ...]
+    rows: int | None
+    bytes: int | None
+    kind: Literal["table", "view"]
+    version: str | None
+    partition_by: str | None = None
+    cluster_by: tuple[str, ...] = ()
+    description: str | None = None
+    view_sql: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSettings:
+    """How a file becomes rows of a table. CSV is the dialect that `tabular` writes.
+
+    Attributes:
+        schema: None detects it from the file (Parquet carries it).
+    """
+
+    table: TableName
+    format: FileFormat
+    schema: tuple[Column, ...] | None = None
+    if_exists: IfExists = "fail"
+    partition_by: str | None = None
+    cluster_by: tuple[str, ...] = ()
+    skip_leading_rows: int = 0
+    timeout: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    job_id: str | None = None
+
+
+class Cursor(Protocol):
+    """A finished statement, whose rows can be read more than once."""
+
+    schema: tuple[Column, ...]
+    total_rows: int
+    stats: QueryStats
+
+    def rows(self) -> Iterator[list[object]]:
+        """Each row as a list of Python values, as google-cloud-bigquery types them."""
+        ...
+
+    def batches(self, max_rows: int) -> Iterator[RecordBatch]:
+        """The rows in Arrow, at most `max_rows` at a time."""
+        ...
+
+
+class WarehouseBackend(Protocol):
+    """The operations under `BigQueryAccessor`."""
+
+    def run(self, statement: Statement) -> Cursor: ...
+    def estimate(self, statement: Statement) -> Estimate: ...
+    def load_file(self, file: BinaryIO, settings: LoadSettings) -> int: ...
+    def load_uris(self, uris: Sequence[str], settings: LoadSettings) -> int: ...
+    def export(self, table: TableName, uri: str, format: FileFormat, compress: bool) -> None: ...
+    def copy(self, source: TableName, destination: TableName, if_exists: IfExists) -> None: ...
+    def table(self, name: TableName) -> Table: ...
+    def tables(self, dataset: str) -> list[str]: ...
+    def datasets(self) -> list[str]: ...
+    def create_dataset(self, dataset: str) -> None: ...
+    def create_table(
+        self,
+        name: TableName,
+        schema: tuple[Column, ...],
+        partition_by: str | None,
+        cluster_by: tuple[str, ...],
+    ) -> None: ...
+    def delete_table(self, name: TableName) -> None: ...
+    def close(self) -> None: ...
+
+
+# --- Cloud Storage, or a folder in its place ----------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as it stands in its bucket.
+
+    Attributes:
+        generation: The version of its content, larger after every write.
+        size: Bytes as stored, that is compressed where the format is.
+        crc32c: Base64, as Cloud Storage states it.
+    """
+
+    bucket: str
+    name: str
+    generation: int
+    size: int
+    crc32c: str
+    content_type: str | None = None
+    updated: datetime | None = None
+
+    @property
+    def uri(self) -> str:
+        """The object's full address, `gs://bucket/name`."""
+        return f"gs://{self.bucket}/{self.name}"
+
+
+class ObjectWriter(Protocol):
+    """Takes an object's bytes; nothing is visible before its block ends without an error."""
+
+    stored: StoredObject
+
+    def write(self, data: bytes, /) -> int: ...
+
+
+class BucketBackend(Protocol):
+    """The operations under `CloudStorageAccessor`.
+
+    `if_generation` is Cloud Storage's precondition: the write or delete happens only while
+    the object has this generation; 0 means "does not exist". Otherwise PreconditionFailed.
+    """
+
+    def writer(
+        self,
+        bucket: str,
+        name: str,
+        *,
+        content_type: str,
+        if_generation: int | None = None,
+        cache_control: str | None = None,
+    ) -> AbstractContextManager[ObjectWriter]: ...
+    def reader(
+        self, bucket: str, name: str, *, generation: int | None = None
+    ) -> AbstractContextManager[BinaryIO]: ...
+    def stat(self, bucket: str, name: str, *, generation: int | None = None) -> StoredObject: ...
+    def list(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]: ...
+    def delete(self, bucket: str, name: str, *, if_generation: int | None = None) -> None: ...
+    def create_bucket(self, bucket: str) -> None: ...
+    def close(self) -> None: ...

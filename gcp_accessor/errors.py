@@ -1,0 +1,55 @@
+"""The errors Google has no type for.
+
+Everything else is raised as `google.api_core.exceptions`, by Google and by the local
+backend alike, with a note (`BaseException.add_note`) that says what to do.
+"""
+
+from __future__ import annotations
+
+
+class CostLimitExceeded(Exception):
+    """The query would read more bytes than its limit or budget allows. Nothing was run."""
+
+
+class QueryTimeout(TimeoutError):
+    """The wall clock ran out. The job was cancelled and no longer costs anything."""
+
+
+class LoadFailed(Exception):
+    """Some rows could not be loaded, and none were.
+
+    Attributes:
+        errors: One sentence for each offending row, as far as the engine told.
+    """
+
+    def __init__(self, message: str, errors: tuple[str, ...] = ()) -> None:
+        super().__init__(message, errors)
+        self.message = message
+        self.errors = errors
+
+    def __str__(self) -> str:
+        return "\n  ".join((self.message, *self.errors))
+
+
+class UnsafeContent(ValueError):
+    """The object grows beyond its limit when decompressed, or is a pickle nobody vouched for."""
+
+
+class SchemaMismatch(ValueError):
+    """The data's columns or types are not those that were promised."""
+
+
+class UnsupportedLocally(NotImplementedError):
+    """SQL or an operation that the local engine will not guess. It runs on Google Cloud."""
+
+
+class MissingExtra(ImportError):
+    """An optional dependency is not installed. The message is the command that installs it."""
+
+    def __init__(self, purpose: str, extra: str) -> None:
+        super().__init__(purpose, extra)
+        self.purpose = purpose
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return f"{self.purpose} needs: pip install 'gcp-accessor[{self.extra}]'"

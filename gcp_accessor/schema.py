@@ -1,0 +1,103 @@
+"""Columns and table names: one description of a table for every half of the library."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Mode = Literal["NULLABLE", "REQUIRED", "REPEATED"]
+
+# BigQuery's legacy names and aliases, as its API still answers with them.
+_STANDARD_TYPES = {
+    "INTEGER": "INT64",
+    "INT": "INT64",
+    "FLOAT": "FLOAT64",
+    "BOOLEAN": "BOOL",
+    "RECORD": "STRUCT",
+    "DECIMAL": "NUMERIC",
+    "BIGDECIMAL": "BIGNUMERIC",
+}
+TYPES = frozenset(
+    "STRING BYTES INT64 FLOAT64 NUMERIC BIGNUMERIC BOOL DATE DATETIME TIME TIMESTAMP JSON STRUCT "
+    "GEOGRAPHY INTERVAL".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table or a result.
+
+    Attributes:
+        type: GoogleSQL's name: "INT64", not "INTEGER"; "STRUCT", not "RECORD". For an array
+            it is the element's type and `mode` is "REPEATED".
+        fields: The fields of a STRUCT, otherwise empty.
+    """
+
+    name: str
+    type: str
+    mode: Mode = "NULLABLE"
+    description: str | None = None
+    fields: tuple[Column, ...] = ()
+
+    def __post_init__(self) -> None:
+        standard = _STANDARD_TYPES.get(self.type.upper(), self.type.upper())
+        if standard not in TYPES:
+            raise ValueError(
+                f"column {self.name!r} has the unknown type {self.type!r}; "
+                f"expected one of {', '.join(sorted(TYPES))}"
+            )
+        object.__setattr__(self, "type", standard)
+
+
+_PROJECT = r"[a-z][a-z0-9-]{4,28}[a-z0-9](?::[a-z0-9.-]+)?|local"
+_NAME = re.compile(
+    rf"(?:(?:(?P<project>{_PROJECT})\.)?(?P<dataset>\w{{1,1024}})\.)?"
+    r"(?P<table>[\w -]{1,1024})"
+    r"(?:\$(?P<partition>\d{4}(?:\d{2}){0,3}))?",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """A validated table name, `[project.][dataset.]table[$partition]`.
+
+    Only names that pass `parse` are ever placed in a statement.
+    """
+
+    table: str
+    dataset: str | None = None
+    project: str | None = None
+    partition: str | None = None
+
+    @classmethod
+    def parse(cls, name: str, *, default_dataset: str | None = None) -> TableName:
+        """Return the parts of `name`, its dataset filled in from the default.
+
+        Raises:
+            ValueError: the name breaks BigQuery's rules, or has no dataset and none is the
+                default.
+        """
+        match = _NAME.fullmatch(name)
+        if match is None:
+            raise ValueError(
+                f"{name!r} is not a table name; expected [project.]dataset.table[$YYYYMMDD], "
+                "in letters, digits, _ and -"
+            )
+        dataset = match["dataset"] or default_dataset
+        if dataset is None:
+            raise ValueError(
+                f"the table {name!r} has no dataset; write dataset.{name}, or give the accessor "
+                "dataset="
+            )
+        return cls(match["table"], dataset, match["project"], match["partition"])
+
+    @property
+    def whole(self) -> TableName:
+        """The table without its partition."""
+        return TableName(self.table, self.dataset, self.project)
+
+    def __str__(self) -> str:
+        name = ".".join(part for part in (self.project, self.dataset, self.table) if part)
+        return f"{name}${self.partition}" if self.partition else name
