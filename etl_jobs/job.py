@@ -1,0 +1,171 @@
+"""Which jobs there are, what each one needs, and the order that follows.
+
+A job is a SQL file whose header names an output table, or a Python module that reads such
+tables through queries of its own. Order comes from the tables that the SQL reads.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from etl_jobs.contract import JobParameter, Query, read_query
+from etl_jobs.errors import ContractError, JobError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# The jobs whose end is Python. Each module has `QUERIES`, `PARAMETERS` and `produce`.
+PYTHON_JOBS = ("calibrate",)
+
+
+def sql_folder() -> Path:
+    """Return the folder of the project's SQL, in a checkout and in an installed wheel."""
+    package = Path(__file__).parent
+    installed = package / "sql"
+    return installed if installed.is_dir() else package.parent / "sql"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: a query with an output table, or a Python module with queries that it reads.
+
+    Attributes:
+        query: The SQL of a SQL job, otherwise None.
+        module: The import name of a Python job, otherwise None.
+        queries: All its queries, by name.
+    """
+
+    name: str
+    description: str
+    queries: tuple[Query, ...]
+    parameters: tuple[JobParameter, ...]
+    module: str | None = None
+
+    @property
+    def query(self) -> Query | None:
+        """The SQL of a SQL job."""
+        return None if self.module else self.queries[0]
+
+    @property
+    def output(self) -> str | None:
+        """The table that the job makes."""
+        return self.query.output if self.query else None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The tables that its SQL reads, sorted."""
+        return tuple(sorted({table for query in self.queries for table in query.reads}))
+
+
+class Jobs:
+    """Every job of a SQL folder."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or sql_folder()
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """The tables that jobs read and none makes, as `sources.yaml` lists them."""
+        from etl_jobs.sources import load_sources
+
+        return tuple(load_sources(self.folder))
+
+    @cached_property
+    def queries(self) -> dict[str, Query]:
+        """Every SQL file, by name.
+
+        Raises:
+            JobError: the folder holds none.
+            ContractError: one of them is broken.
+        """
+        paths = sorted(self.folder.rglob("*.sql"))
+        if not paths:
+            raise JobError(f"there is no SQL file under {self.folder}; name a folder of jobs")
+        queries = [read_query(path, self.folder) for path in paths]
+        return {query.name: query for query in queries}
+
+    @cached_property
+    def by_name(self) -> dict[str, Job]:
+        """Every job, by name.
+
+        Raises:
+            ContractError: two jobs make one table, or a Python job's query is missing.
+        """
+        jobs = [
+            Job(query.name, query.description, (query,), query.parameters)
+            for query in self.queries.values()
+            if query.output is not None
+        ]
+        jobs += [self._python_job(name) for name in PYTHON_JOBS]
+        makers: dict[str, str] = {}
+        for job in jobs:
+            if job.output is not None and makers.setdefault(job.output, job.name) != job.name:
+                raise ContractError(
+                    f"{makers[job.output]} and {job.name} both make the table {job.output}; "
+                    "one table has one job"
+                )
+        return {job.name: job for job in jobs}
+
+    def _python_job(self, name: str) -> Job:
+        module = import_module(f"etl_jobs.{name}")
+        missing = [query for query in module.QUERIES if query not in self.queries]
+        if missing:
+            raise ContractError(f"{name} reads sql/{missing[0]}.sql, which is not there")
+        queries = tuple(self.queries[query] for query in module.QUERIES)
+        description = " ".join((module.__doc__ or "").partition("\n\n")[0].split())
+        return Job(name, description, queries, module.PARAMETERS, module.__name__)
+
+    def find(self, name: str) -> Job:
+        """Return the job of this name.
+
+        Raises:
+            JobError: there is none; the message names the nearest.
+        """
+        if name in self.by_name:
+            return self.by_name[name]
+        near = difflib.get_close_matches(name, self.by_name, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(self.by_name)}"
+        raise JobError(f"there is no job {name!r}; {hint}")
+
+    def plan(self, name: str) -> list[Job]:
+        """Return the job and all it needs, each after what it reads.
+
+        Raises:
+            ContractError: a table that nothing makes, or a cycle.
+        """
+        makers = {job.output: job for job in self.by_name.values() if job.output}
+        needs: dict[str, list[str]] = {}
+        waiting = [self.find(name)]
+        while waiting:
+            job = waiting.pop()
+            if job.name in needs:
+                continue
+            upstream = [makers[table] for table in job.reads if table in makers]
+            self._refuse_unknown(job, makers)
+            needs[job.name] = [other.name for other in upstream]
+            waiting += upstream
+        try:
+            order = TopologicalSorter(needs).static_order()
+            return [self.by_name[each] for each in order]
+        except CycleError as error:
+            cycle = " -> ".join(reversed(error.args[1]))
+            raise ContractError(f"these jobs wait for each other: {cycle}") from error
+
+    def _refuse_unknown(self, job: Job, makers: Iterable[str | None]) -> None:
+        known = {*makers, *self.sources}
+        for query in job.queries:
+            for table in query.reads:
+                if table not in known:
+                    near = difflib.get_close_matches(table, [n for n in known if n], n=1)
+                    hint = f"did you mean {near[0]}? " if near else ""
+                    raise ContractError(
+                        f"sql/{query.name}.sql reads {table}, which no job makes and "
+                        f"sources.yaml does not list. {hint}Add a job whose output is {table}, "
+                        "or list it there"
+                    )
