@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gcp_accessor.backends import Estimate, QueryStats, StoredObject, Table
     from gcp_accessor.bigquery import BigQueryAccessor
     from gcp_accessor.errors import (
+        CorruptRun,
         CostLimitExceeded,
         LoadFailed,
         MissingExtra,
@@ -39,6 +40,7 @@ _HOMES = {
     "QueryStats": "backends",
     "StoredObject": "backends",
     "Table": "backends",
+    "CorruptRun": "errors",
     "CostLimitExceeded": "errors",
     "LoadFailed": "errors",
     "MissingExtra": "errors",
@@ -63,6 +65,7 @@ __all__ = [
     "QueryStats",
     "StoredObject",
     "Table",
+    "CorruptRun",
     "CostLimitExceeded",
     "LoadFailed",
     "MissingExtra",

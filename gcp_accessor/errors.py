@@ -39,6 +39,10 @@ class SchemaMismatch(ValueError):
     """The data's columns or types are not those that were promised."""
 
 
+class CorruptRun(Exception):
+    """A published run is not what its manifest says: an object is gone, changed or unreadable."""
+
+
 class UnsupportedLocally(NotImplementedError):
     """SQL or an operation that the local engine will not guess. It runs on Google Cloud."""
 
