@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from gcp_accessor.schema import Column, TableName
 
+# "fail" raises Conflict if the table has rows; an empty one is filled.
 IfExists = Literal["replace", "append", "fail"]
 FileFormat = Literal["csv", "ndjson", "parquet"]
 
@@ -47,6 +48,9 @@ class Statement:
     timeout: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     job_id: str | None = None
+    # Properties of google-cloud-bigquery's QueryJobConfig that have no place above. A local
+    # statement never carries one that would change its rows.
+    job_options: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
