@@ -1,0 +1,84 @@
+"""The tables our jobs read but do not make, as `sql/sources.yaml` declares them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gcp_accessor.schema import Column
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_KEYS = frozenset({"description", "grain", "columns", "optional"})
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One table that is filled from outside.
+
+    Attributes:
+        table: Its name, `dataset.table`.
+        grain: The columns that tell one row from another, once replays are gone.
+        optional: The columns that a file may lack; they are then NULL in every row.
+    """
+
+    table: str
+    description: str
+    grain: tuple[str, ...]
+    columns: tuple[Column, ...]
+    optional: frozenset[str] = frozenset()
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The columns that a file must hold, or that its mapping must make."""
+        return tuple(column.name for column in self.columns if column.name not in self.optional)
+
+
+def load_sources(folder: Path | None = None) -> dict[str, Source]:
+    """Return each source by its table's name.
+
+    Args:
+        folder: The folder of SQL whose `sources.yaml` is read; by default the project's.
+
+    Raises:
+        ValueError: the file declares something that a source does not have.
+    """
+    import yaml
+
+    if folder is None:
+        from etl_jobs.job import sql_folder
+
+        folder = sql_folder()
+    tables = yaml.safe_load((folder / "sources.yaml").read_text(encoding="utf-8"))
+    return {table: _source(table, declared) for table, declared in tables.items()}
+
+
+def _source(table: str, declared: dict[str, object]) -> Source:
+    if set(declared) - {"optional"} != _KEYS - {"optional"}:
+        raise ValueError(
+            f"sources.yaml: {table} has the keys {', '.join(declared)}; "
+            "expected description, grain, columns and perhaps optional"
+        )
+    columns, grain, optional = declared["columns"], declared["grain"], declared.get("optional", [])
+    if not (isinstance(columns, dict) and isinstance(grain, list) and isinstance(optional, list)):
+        raise ValueError(
+            f"sources.yaml: {table} needs a mapping of columns; grain and optional are lists"
+        )
+    stray = {*grain, *optional} - set(columns)
+    if stray:
+        raise ValueError(f"sources.yaml: {table} has no column {sorted(stray)[0]!r}")
+    return Source(
+        table=table,
+        description=str(declared["description"]),
+        grain=tuple(grain),
+        columns=tuple(_column(name, str(text)) for name, text in columns.items()),
+        optional=frozenset(optional),
+    )
+
+
+def _column(name: str, text: str) -> Column:
+    type_, _, meaning = text.partition(",")
+    if not meaning.strip():
+        raise ValueError(f"sources.yaml: {name} is {text!r}; expected 'TYPE, meaning'")
+    return Column(name, type_.strip(), description=meaning.strip())
