@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 _KEYS = frozenset(
-    "output partition publish parameters columns grain checks byte_budget allow_empty".split()
+    "output partition publish parameters columns grain checks byte_budget if_empty".split()
 )
 _FORMATS = frozenset({"csv.gz", "parquet"})
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -76,7 +76,8 @@ class Query:
         publish: The formats in which the rows go to Cloud Storage.
         checks: Name -> a boolean SQL expression that no row may make false.
         byte_budget: The most bytes that one run may read.
-        allow_empty: Whether no rows is a proper result.
+        if_empty: "allowed" where no rows is a proper result; otherwise what a person should do
+            when there are none.
         reads: The tables in the SQL, as written there.
     """
 
@@ -93,7 +94,7 @@ class Query:
     parameters: tuple[JobParameter, ...] = ()
     checks: Mapping[str, str] = field(default_factory=dict)
     byte_budget: int | None = None
-    allow_empty: bool = False
+    if_empty: str = ""
 
 
 def read_query(path: Path, folder: Path) -> Query:
@@ -124,7 +125,7 @@ def read_query(path: Path, folder: Path) -> Query:
             ),
             checks={key: str(text) for key, text in _mapping(header, "checks").items()},
             byte_budget=_bytes(header["byte_budget"]) if "byte_budget" in header else None,
-            allow_empty=bool(header.get("allow_empty", False)),
+            if_empty=" ".join(str(header.get("if_empty", "")).split()),
         )
         _compare(query, tree)
     except ValueError as error:

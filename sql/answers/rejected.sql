@@ -14,7 +14,7 @@ columns:
 checks:
   reasons_have_rows: answers >= 1
 byte_budget: 500 GB
-allow_empty: true
+if_empty: allowed
 */
 
 WITH judged_answers AS (

@@ -1,0 +1,75 @@
+"""A contract as one SQL statement that counts its violations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from etl_jobs.errors import ContractError
+
+if TYPE_CHECKING:
+    from etl_jobs.contract import Query
+    from gcp_accessor import BigQueryAccessor
+
+
+def check_columns(query: Query, warehouse: BigQueryAccessor, table: str) -> None:
+    """Compare the columns of a table that was just written with those promised.
+
+    Raises:
+        ContractError: a name or a type differs.
+    """
+    found = [f"{column.name} {column.type}" for column in warehouse.table(table).schema]
+    promised = [f"{column.name} {column.type}" for column in query.columns]
+    if found != promised:
+        raise ContractError(
+            f"{query.name} promises the columns {', '.join(promised)}, but its query returned "
+            f"{', '.join(found)}; nothing was published"
+        )
+
+
+def check_rows(query: Query, warehouse: BigQueryAccessor, table: str) -> dict[str, int]:
+    """Return how many checks of the contract the rows pass: name -> violations, all 0.
+
+    Raises:
+        ContractError: there are no rows, or some violate a check; the message counts them.
+    """
+    counts = warehouse.query(checks_sql(query, table)).first() or {}
+    rows = counts.pop("rows_written")
+    if not rows and query.if_empty != "allowed":
+        raise ContractError(f"{query.name} returned no rows, so nothing was published. {query.if_empty}")
+    violations = [f"{name} ({count:,} rows)" for name, count in counts.items() if count]
+    if violations:
+        raise ContractError(
+            f"{query.name} breaks its contract, so nothing was published: {', '.join(violations)}"
+        )
+    return counts
+
+
+def checks_sql(query: Query, table: str) -> str:
+    """Return BigQuery SQL of one row: `rows_written`, then violations by check.
+
+    As in SQL's own CHECK constraints, an expression that is NULL is no violation; NOT NULL
+    is a check of its own.
+    """
+    from sqlglot import exp, select
+
+    source = exp.to_table(table, dialect="bigquery")
+    repeats = (
+        select("COUNT(*) - 1 AS repeats")
+        .from_(source)
+        .group_by(*(exp.column(name) for name in query.grain))
+        .subquery("repeated_grains")
+    )
+    violations = {
+        f"{column.name}_is_not_null": exp.column(column.name).is_(exp.null())
+        for column in query.columns
+        if column.mode == "REQUIRED"
+    } | {
+        name: exp.not_(exp.paren(exp.maybe_parse(check, dialect="bigquery")))
+        for name, check in query.checks.items()
+    }
+    statement = select(
+        "COUNT(*) AS rows_written",
+        *(exp.alias_(exp.CountIf(this=row), name) for name, row in violations.items()),
+        exp.alias_(select("COALESCE(SUM(repeats), 0)").from_(repeats).subquery(), "grain_is_unique"),
+    ).from_(source)
+    return statement.sql(dialect="bigquery", pretty=True)
