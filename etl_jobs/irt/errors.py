@@ -1,0 +1,15 @@
+"""The errors a caller of this package would act on differently."""
+
+from __future__ import annotations
+
+
+class CalibrationError(Exception):
+    """The item parameters cannot be trusted, so there are none."""
+
+
+class TooFewResponses(CalibrationError):
+    """The answers do not determine the parameters that were asked for."""
+
+
+class NotConverged(CalibrationError):
+    """The search ended before the likelihood's slope vanished."""

@@ -1,0 +1,193 @@
+"""The E-step: from answers and item tables to posteriors and sums over persons.
+
+All of it is matrix products. Answers are laid out once in blocks of patterns, so that a
+block's posterior stays in the processor's cache and memory stays flat.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from etl_jobs.irt.models import FloatArray, ItemTables
+from etl_jobs.irt.patterns import Patterns
+from etl_jobs.irt.quadrature import Grid
+
+# Above this share of answered cells a dense product beats a sparse one.
+_DENSE_SHARE = 0.25
+_DENSE_ROWS = 2048
+_SPARSE_ROWS = 1024
+# The sums are made in this many strands and then added, in the same order on every machine,
+# however many threads work on them.
+_STRANDS = 4
+
+
+class Sums(NamedTuple):
+    """What the answers say at the items' parameters, summed over persons.
+
+    Attributes:
+        log_likelihood: Marginal: ability is integrated out.
+        wrong: Expected number of wrong answers, shape (items, nodes).
+        right: Expected number of right answers, shape (items, nodes).
+    """
+
+    log_likelihood: float
+    wrong: FloatArray
+    right: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseBlock:
+    """Some patterns, for a bank of which each person saw little.
+
+    Attributes:
+        answers: 1 in column 2 * item + correct, shape (patterns, 2 * items).
+        count: How many persons gave each pattern.
+    """
+
+    answers: sparse.csr_array
+    count: FloatArray
+
+    def log_likelihood(self, tables: ItemTables) -> FloatArray:
+        """Of each pattern at each node, shape (patterns, nodes)."""
+        items, nodes = tables.log_right.shape
+        interleaved = np.empty((items, 2, nodes))
+        interleaved[:, 0] = tables.log_wrong
+        interleaved[:, 1] = tables.log_right
+        product: FloatArray = self.answers @ interleaved.reshape(2 * items, nodes)
+        return product
+
+    def tally(self, weight: FloatArray) -> FloatArray:
+        """Weights (patterns, nodes) summed over wrong and right, shape (items, 2, nodes)."""
+        total: FloatArray = self.answers.T @ weight
+        return total.reshape(-1, 2, weight.shape[1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DenseBlock:
+    """Some patterns, for a test that most persons took whole.
+
+    Attributes:
+        right: 1 where an item was answered correctly, shape (patterns, items).
+        gaps: The items that some person skipped, shape (gaps,).
+        answered: 1 where one of those was answered, shape (patterns, gaps).
+        count: How many persons gave each pattern.
+    """
+
+    right: NDArray[np.uint8]
+    gaps: NDArray[np.int64]
+    answered: NDArray[np.uint8]
+    count: FloatArray
+
+    def log_likelihood(self, tables: ItemTables) -> FloatArray:
+        """Of each pattern at each node, shape (patterns, nodes)."""
+        total = self.right.astype(np.float64) @ (tables.log_right - tables.log_wrong)
+        total += np.delete(tables.log_wrong, self.gaps, axis=0).sum(axis=0)
+        if self.gaps.size:
+            total += self.answered.astype(np.float64) @ tables.log_wrong[self.gaps]
+        return total
+
+    def tally(self, weight: FloatArray) -> FloatArray:
+        """Weights (patterns, nodes) summed over wrong and right, shape (items, 2, nodes)."""
+        total = np.empty((self.right.shape[1], 2, weight.shape[1]))
+        total[:, 1] = self.right.T.astype(np.float64) @ weight
+        total[:, 0] = weight.sum(axis=0)
+        if self.gaps.size:
+            total[self.gaps, 0] = self.answered.T.astype(np.float64) @ weight
+        total[:, 0] -= total[:, 1]
+        return total
+
+
+Block = SparseBlock | DenseBlock
+
+
+def blocks_of(patterns: Patterns, first: int = 0, last: int | None = None) -> list[Block]:
+    """The patterns from `first` up to `last`, laid out for the fastest product."""
+    last = len(patterns) if last is None else last
+    answers = patterns.start[last] - patterns.start[first]
+    if answers > _DENSE_SHARE * (last - first) * patterns.items:
+        return list(_dense_blocks(patterns, first, last))
+    return list(_sparse_blocks(patterns, first, last))
+
+
+def expect(blocks: Sequence[Block], tables: ItemTables, grid: Grid) -> Sums:
+    """The E-step over all blocks."""
+    strands = [blocks[strand::_STRANDS] for strand in range(min(_STRANDS, len(blocks)))]
+    if isinstance(blocks[0], DenseBlock):
+        # A dense product already runs on every core.
+        parts = [_expect_strand(strand, tables, grid) for strand in strands]
+    else:
+        with ThreadPoolExecutor(min(len(strands), os.cpu_count() or 1)) as pool:
+            parts = list(pool.map(lambda strand: _expect_strand(strand, tables, grid), strands))
+    tally = np.sum([part[1] for part in parts], axis=0)
+    return Sums(sum(part[0] for part in parts), tally[:, 0], tally[:, 1])
+
+
+def posterior(block: Block, tables: ItemTables, grid: Grid) -> tuple[FloatArray, FloatArray]:
+    """Each pattern's posterior over the nodes, and its log-likelihood.
+
+    Returns:
+        Probabilities that sum to 1 along each row, shape (patterns, nodes), and the marginal
+        log-likelihood of each pattern, shape (patterns,).
+    """
+    joint = block.log_likelihood(tables)
+    joint += grid.log_weights
+    peak = joint.max(axis=1, keepdims=True)
+    joint -= peak
+    np.exp(joint, out=joint)
+    total = joint.sum(axis=1, keepdims=True)
+    joint /= total
+    return joint, (np.log(total) + peak)[:, 0]
+
+
+def _expect_strand(
+    blocks: Sequence[Block], tables: ItemTables, grid: Grid
+) -> tuple[float, FloatArray]:
+    log_likelihood = 0.0
+    tally = np.zeros((len(tables.probability), 2, len(grid.nodes)))
+    for block in blocks:
+        weight, log_marginal = posterior(block, tables, grid)
+        log_likelihood += float(block.count @ log_marginal)
+        weight *= block.count[:, np.newaxis]
+        tally += block.tally(weight)
+    return log_likelihood, tally
+
+
+def _sparse_blocks(patterns: Patterns, first: int, last: int) -> Iterator[SparseBlock]:
+    # A block's posterior is as large as the table it is multiplied with, or fits the cache.
+    rows = max(_SPARSE_ROWS, min(2 * patterns.items, (last - first) // _STRANDS))
+    for begin, end in _spans(first, last, rows):
+        start = patterns.start[begin : end + 1]
+        code = patterns.code[start[0] : start[-1]]
+        answers = sparse.csr_array(
+            (np.ones(len(code)), code, (start - start[0]).astype(np.int32)),
+            shape=(end - begin, 2 * patterns.items),
+        )
+        yield SparseBlock(answers, patterns.count[begin:end])
+
+
+def _dense_blocks(patterns: Patterns, first: int, last: int) -> Iterator[DenseBlock]:
+    code = patterns.code[patterns.start[first] : patterns.start[last]]
+    answered = np.bincount(code >> 1, minlength=patterns.items)
+    gaps = np.flatnonzero(answered < last - first)
+    for begin, end in _spans(first, last, _DENSE_ROWS):
+        start = patterns.start[begin : end + 1]
+        code = patterns.code[start[0] : start[-1]]
+        row = np.repeat(np.arange(end - begin), np.diff(start))
+        right = np.zeros((end - begin, patterns.items), np.uint8)
+        right[row, code >> 1] = code & 1
+        seen = np.zeros((end - begin, patterns.items), np.uint8)
+        seen[row, code >> 1] = 1
+        yield DenseBlock(right, gaps, seen[:, gaps], patterns.count[begin:end])
+
+
+def _spans(first: int, last: int, rows: int) -> Iterator[tuple[int, int]]:
+    for begin in range(first, last, rows):
+        yield begin, min(begin + rows, last)

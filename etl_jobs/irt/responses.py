@@ -1,0 +1,199 @@
+"""Who answered what, and whether it was right: the form every model here is fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Labels = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Responses:
+    """Answers of persons to items, at most one for each pair, stored sparsely.
+
+    The answers of person `p` are `item[start[p]:start[p + 1]]`, with items ascending, and
+    `correct` beside them. Five bytes an answer.
+
+    Attributes:
+        persons: One label for each person, shape (persons,).
+        items: One label for each item, shape (items,).
+        start: Where each person's answers begin, shape (persons + 1,).
+        item: The item of each answer, an index into `items`, shape (answers,).
+        correct: 1 for a right answer, 0 for a wrong one, shape (answers,).
+    """
+
+    persons: Labels
+    items: Labels
+    start: NDArray[np.int64]
+    item: NDArray[np.int32]
+    correct: NDArray[np.uint8]
+
+    @classmethod
+    def from_long(
+        cls,
+        person: ArrayLike,
+        item: ArrayLike,
+        correct: ArrayLike,
+        *,
+        persons: ArrayLike | None = None,
+        items: ArrayLike | None = None,
+    ) -> Self:
+        """Responses from one row for each answer, in any order.
+
+        Args:
+            person: Who answered: labels of any sortable type, or, where `persons` is given,
+                integer indices into it.
+            item: What was answered, in the same way.
+            correct: 1 or True, 0 or False, and None or NaN for a question without an answer.
+            persons: The label of each person, including those without a row.
+            items: The label of each item, including those without a row.
+
+        Raises:
+            ValueError: The columns differ in length, `correct` holds something else, a label
+                is missing or unknown, or a person answers an item twice.
+        """
+        right = _as_correct(correct)
+        person_code, persons_ = _as_codes("person", person, persons)
+        item_code, items_ = _as_codes("item", item, items)
+        if not len(right) == len(person_code) == len(item_code):
+            raise ValueError(
+                f"person, item and correct differ in length: "
+                f"{len(person_code)}, {len(item_code)} and {len(right)}"
+            )
+        answered = right >= 0
+        if not answered.all():
+            right = right[answered]
+            person_code, item_code = person_code[answered], item_code[answered]
+        key = person_code * max(len(items_), 1) + item_code
+        if len(key) and not np.all(key[1:] > key[:-1]):
+            order = np.argsort(key)
+            key, right = key[order], right[order]
+            twice = np.flatnonzero(key[1:] == key[:-1])
+            if twice.size:
+                who, what = divmod(int(key[twice[0]]), len(items_))
+                raise ValueError(
+                    f"person {persons_[who]!s} answers item {items_[what]!s} more than once "
+                    f"({twice.size} rows too many in all); keep one answer for each pair"
+                )
+            person_code, item_code = np.divmod(key, max(len(items_), 1))
+        start = np.zeros(len(persons_) + 1, np.int64)
+        np.cumsum(np.bincount(person_code, minlength=len(persons_)), out=start[1:])
+        return cls(persons_, items_, start, item_code.astype(np.int32), right.astype(np.uint8))
+
+    @classmethod
+    def from_dense(
+        cls,
+        matrix: ArrayLike,
+        *,
+        persons: ArrayLike | None = None,
+        items: ArrayLike | None = None,
+    ) -> Self:
+        """Responses from a matrix (persons, items) of 1 and 0, with NaN where nobody answered.
+
+        Args:
+            matrix: Shape (persons, items).
+            persons: The label of each row; 0, 1, 2, ... without it.
+            items: The label of each column; 0, 1, 2, ... without it.
+
+        Raises:
+            ValueError: The matrix is not two-dimensional, or holds something else.
+        """
+        values = np.asarray(matrix)
+        if values.ndim != 2:
+            raise ValueError(f"expected a matrix (persons, items), got shape {values.shape}")
+        rows, columns = values.shape
+        return cls.from_long(
+            np.repeat(np.arange(rows), columns),
+            np.tile(np.arange(columns), rows),
+            values.ravel(),
+            persons=np.arange(rows) if persons is None else persons,
+            items=np.arange(columns) if items is None else items,
+        )
+
+    @property
+    def answers(self) -> int:
+        """How many answers there are."""
+        return len(self.item)
+
+    def answers_per_person(self) -> NDArray[np.int64]:
+        """How many items each person answered, shape (persons,)."""
+        return np.diff(self.start)
+
+    def answers_per_item(self) -> NDArray[np.int64]:
+        """How many persons answered each item, shape (items,)."""
+        return np.bincount(self.item, minlength=len(self.items))
+
+    def right_per_item(self) -> NDArray[np.int64]:
+        """How many persons answered each item correctly, shape (items,)."""
+        right = np.bincount(self.item, weights=self.correct, minlength=len(self.items))
+        return right.astype(np.int64)
+
+    def person_of_answer(self) -> NDArray[np.int64]:
+        """The person of each answer, an index into `persons`, shape (answers,)."""
+        return np.repeat(np.arange(len(self.persons)), self.answers_per_person())
+
+
+def _as_correct(correct: ArrayLike) -> NDArray[np.int8]:
+    """1, 0, and -1 for a missing answer."""
+    if isinstance(correct, np.ma.MaskedArray):
+        correct = correct.astype(np.float64).filled(np.nan)
+    values = np.asarray(correct)
+    if values.ndim != 1:
+        raise ValueError(f"correct has shape {values.shape}; expected one value for each answer")
+    if values.dtype.kind == "b":
+        return values.astype(np.int8)
+    if values.dtype.kind not in "iuf":
+        try:
+            # None becomes NaN here.
+            values = values.astype(object).astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"correct is not 1, 0 or missing: {error}") from error
+    missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
+    odd = np.flatnonzero(~((values == 0) | (values == 1) | missing))
+    if odd.size:
+        raise ValueError(
+            f"correct is {values[odd[0]]} in row {odd[0]} ({odd.size} such rows); "
+            "expected 1, 0 or missing"
+        )
+    return np.where(missing, -1, values == 1).astype(np.int8)
+
+
+def _as_codes(
+    what: str, values: ArrayLike, labels: ArrayLike | None
+) -> tuple[NDArray[np.int64], Labels]:
+    """Each value's index among the labels, and the labels."""
+    column = np.asarray(values)
+    if column.ndim != 1:
+        raise ValueError(f"{what} has shape {column.shape}; expected one value for each answer")
+    if labels is None:
+        return _rank(what, column)
+    known = np.asarray(labels)
+    if len(np.unique(known)) != len(known):
+        raise ValueError(f"the {what} labels are not distinct")
+    if column.dtype.kind not in "iu" and column.size:
+        raise ValueError(f"{what} holds {column.dtype}; beside labels it is their integer index")
+    if column.size and not (0 <= column.min() and column.max() < len(known)):
+        raise ValueError(
+            f"{what} runs from {column.min()} to {column.max()}, with {len(known)} labels"
+        )
+    return column.astype(np.int64), known
+
+
+def _rank(what: str, column: Labels) -> tuple[NDArray[np.int64], Labels]:
+    if column.dtype.kind == "O" and any(value is None for value in column.tolist()):
+        raise ValueError(f"{what} is missing in some rows")
+    if column.dtype.kind == "f" and np.isnan(column).any():
+        raise ValueError(f"{what} is missing in some rows")
+    if column.dtype.kind in "iu" and column.size and 0 <= column.min():
+        # Integers that fill their range are ranked by counting, without a sort.
+        if column.max() < 4 * column.size + 1024:
+            seen = np.bincount(column) > 0
+            rank = np.cumsum(seen) - 1
+            return rank[column], np.flatnonzero(seen).astype(column.dtype)
+    labels, codes = np.unique(column, return_inverse=True)
+    return codes.astype(np.int64), labels
