@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from gcp_accessor.backends import Parameter
 from gcp_accessor.python_values import coerce, infer_column
-from gcp_accessor.type_names import column
+from gcp_accessor.schema import Column
+from gcp_accessor.type_names import column, type_name
 
 # 0.0.6 took (name, type, value) triples.
 Parameters = Mapping[str, object] | Sequence[tuple[str, str, object]]
@@ -79,11 +81,29 @@ def _parameter(name: str, value: object) -> Parameter:
         raise ValueError(f"{name!r} is not a parameter's name; expected letters, digits and _")
     if isinstance(value, Typed):
         said = column(name, value.type)
-        return Parameter(said, coerce(value.value, said))
+        coerced = coerce(value.value, said)
+        _refuse_nulls(said, coerced)
+        return Parameter(said, coerced)
     inferred = infer_column(name, value)
     if inferred is None:
         raise _untyped(name, value)
     return Parameter(inferred, coerce(value, inferred))
+
+
+def _refuse_nulls(column: Column, value: object) -> None:
+    """Refuse the NULLs that BigQuery's API cannot send: a whole array or struct."""
+    if value is None:
+        if column.mode == "REPEATED" or column.type == "STRUCT":
+            raise ValueError(
+                f"{column.name!r} is None; BigQuery takes no NULL {type_name(column)} as a "
+                "parameter, give an empty list or a mapping of Nones"
+            )
+    elif column.mode == "REPEATED":
+        for item in cast("list[object]", value):
+            _refuse_nulls(Column(column.name, column.type, fields=column.fields), item)
+    elif column.type == "STRUCT":
+        for field in column.fields:
+            _refuse_nulls(field, cast("dict[str, object]", value)[field.name])
 
 
 def _from_triple(triple: tuple[str, str, object]) -> Parameter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -14,7 +15,7 @@ from gcp_accessor.type_names import type_name
 
 def infer_column(name: str, value: object) -> Column | None:
     """Return the column whose type `value` shows; None if it shows none, as None does."""
-    value = _plain(value)
+    value = plain(value)
     if value is None:
         return None
     if isinstance(value, list):
@@ -57,7 +58,7 @@ def coerce(value: object, column: Column) -> object:
     Raises:
         ValueError: it is not a value of that type.
     """
-    value = _plain(value)
+    value = plain(value)
     if value is None:
         return None
     if column.mode == "REPEATED":
@@ -76,7 +77,7 @@ def coerce(value: object, column: Column) -> object:
         raise _wrong(value, column) from error
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """Return numpy's and pandas' values, tuples, mappings and dataclasses as plain Python's."""
     if type(value).__module__.partition(".")[0] in {"numpy", "pandas"}:
         if hasattr(value, "tolist"):
@@ -202,6 +203,8 @@ def _coerce_scalar(value: object, type_text: str) -> object:
             return value
         case "TIME", str():
             return _coerce_scalar(time.fromisoformat(value), "TIME")
+        case "JSON", list() | dict():
+            return json.dumps(value)
         case "STRING" | "JSON" | "GEOGRAPHY" | "INTERVAL", str():
             return value
     raise TypeError

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from gcp_accessor.schema import Column
+from gcp_accessor.schema import Column, Mode
 
 # A length or precision, as in NUMERIC(10, 2), bounds the values; it is not another type.
 _TOKEN = re.compile(r"\s*(?:(\w+)(?:\(\s*\d+\s*(?:,\s*\d+\s*)?\))?|([<>,]))")
@@ -40,6 +41,24 @@ def columns(schema: Sequence[Column] | Mapping[str, str]) -> tuple[Column, ...]:
     return tuple(schema)
 
 
+def columns_from_api(schema: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:
+    """Return a schema that is written as BigQuery's API and `bq --schema` write it.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is not such a list of objects.
+    """
+    return tuple(
+        Column(
+            field["name"],
+            field["type"],
+            _mode(field.get("mode")),
+            field.get("description"),
+            columns_from_api(field.get("fields", ())),
+        )
+        for field in schema
+    )
+
+
 def type_name(column: Column) -> str:
     """Return the column's type as GoogleSQL writes it: what `column()` reads."""
     if column.type == "STRUCT":
@@ -48,6 +67,17 @@ def type_name(column: Column) -> str:
     else:
         name = column.type
     return f"ARRAY<{name}>" if column.mode == "REPEATED" else name
+
+
+def _mode(mode: str | None) -> Mode:
+    match (mode or "NULLABLE").upper():
+        case "NULLABLE":
+            return "NULLABLE"
+        case "REQUIRED":
+            return "REQUIRED"
+        case "REPEATED":
+            return "REPEATED"
+    raise ValueError(f"the mode {mode!r} is none of NULLABLE, REQUIRED and REPEATED")
 
 
 def _tokens(name: str, text: str) -> list[str]:

@@ -1,0 +1,60 @@
+"""What to do about Google's errors, as a note on each."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from google.api_core import exceptions
+from google.auth.exceptions import GoogleAuthError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SIGN_IN = (
+    "Sign in with `gcloud auth application-default login`, or let the job run as a service "
+    "account; on a folder instead of Google Cloud, give local=."
+)
+_ADVICE = {
+    exceptions.Unauthorized: _SIGN_IN,
+    exceptions.Forbidden: (
+        "Running a job takes roles/bigquery.jobUser on the project; reading takes "
+        "roles/bigquery.dataViewer and writing roles/bigquery.dataEditor on the dataset."
+    ),
+    exceptions.NotFound: (
+        "Check the name and the location; BigQueryAccessor.create_dataset() makes a dataset."
+    ),
+    exceptions.Conflict: "if_exists='replace' or 'append' writes to what is there.",
+}
+# Google's reason is more exact than its status.
+_ADVICE_BY_REASON = {
+    "quotaExceeded": "A quota of the project is used up; see IAM & Admin > Quotas.",
+    "billingNotEnabled": "Link the project to a billing account.",
+    "responseTooLarge": "Give the query a destination=, and read that table.",
+}
+
+
+@contextmanager
+def advice() -> Iterator[None]:
+    """Re-raise Google's errors as they are, with a note that says what to do."""
+    try:
+        yield
+    except exceptions.GoogleAPICallError as error:
+        _note(error, _for(error))
+        raise
+    except GoogleAuthError as error:
+        _note(error, _SIGN_IN)
+        raise
+
+
+def _for(error: exceptions.GoogleAPICallError) -> str | None:
+    for item in error.errors or ():
+        if isinstance(item, dict) and item.get("reason") in _ADVICE_BY_REASON:
+            return _ADVICE_BY_REASON[item["reason"]]
+    return next((text for kind, text in _ADVICE.items() if isinstance(error, kind)), None)
+
+
+def _note(error: BaseException, text: str | None) -> None:
+    # A more particular note may be there already.
+    if text is not None and not getattr(error, "__notes__", ()):
+        error.add_note(text)

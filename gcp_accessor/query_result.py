@@ -1,0 +1,198 @@
+"""What a query gave: its rows in whichever form the caller wants, and what it cost."""
+
+from __future__ import annotations
+
+import hashlib
+from html import escape
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
+
+from gcp_accessor.errors import MissingExtra
+from gcp_accessor.type_names import type_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pandas import DataFrame
+    from pyarrow import RecordBatch, Schema, Table
+
+    from gcp_accessor.backends import Cursor, QueryStats
+    from gcp_accessor.schema import Column
+
+_BATCH_ROWS = 65_536
+_SHOWN_ROWS = 10
+_SHOWN_LETTERS = 200
+
+
+class QueryResult:
+    """The rows of a finished query; iterating gives them as records.
+
+    Rows are fetched when they are asked for, and again each time they are. Values are those
+    of google-cloud-bigquery: NULL is None, a TIMESTAMP an aware datetime in UTC, a NUMERIC a
+    Decimal, an ARRAY a list, a STRUCT a dict.
+
+    Example:
+        >>> result = BigQueryAccessor(local="data").query("SELECT 1 AS one")  # doctest: +SKIP
+        >>> result.records()  # doctest: +SKIP
+        [{'one': 1}]
+    """
+
+    def __init__(self, cursor: Cursor, sql: str) -> None:
+        self._cursor = cursor
+        self._sql = sql
+
+    @property
+    def schema(self) -> tuple[Column, ...]:
+        """The result's columns, also when it has no rows."""
+        return self._cursor.schema
+
+    @property
+    def total_rows(self) -> int:
+        """The number of rows, known without fetching them."""
+        return self._cursor.total_rows
+
+    @property
+    def stats(self) -> QueryStats:
+        """The job's id and what it cost."""
+        return self._cursor.stats
+
+    def __iter__(self) -> Iterator[dict[str, object]]:
+        names = [column.name for column in self.schema]
+        for row in self._cursor.rows():
+            yield dict(zip(names, row, strict=True))
+
+    def __len__(self) -> int:
+        return self.total_rows
+
+    def rows(self) -> list[list[object]]:
+        """Every row as a list of values, in the order of `schema`."""
+        return list(self._cursor.rows())
+
+    def records(self) -> list[dict[str, object]]:
+        """Every row as a mapping from column to value."""
+        return list(self)
+
+    def first(self) -> dict[str, object] | None:
+        """The first row as a record, or None if there is no row."""
+        return next(iter(self), None)
+
+    def scalar(self) -> object:
+        """The one value of a result of one row and one column.
+
+        Raises:
+            ValueError: the result has another shape.
+        """
+        if self.total_rows != 1 or len(self.schema) != 1:
+            raise ValueError(
+                f"a scalar is one row of one column; the query gave {self.total_rows} rows of "
+                f"{len(self.schema)} columns"
+            )
+        return next(self._cursor.rows())[0]
+
+    def batches(self, max_rows: int = _BATCH_ROWS) -> Iterator[RecordBatch]:
+        """The rows in Arrow, at most `max_rows` at a time; one batch is held in memory.
+
+        Every batch has the schema that `to_arrow()` has. A result without rows has none.
+        """
+        if max_rows < 1:
+            raise ValueError(f"max_rows is {max_rows}; expected at least 1")
+        arrow_schema = _arrow_schema(self.schema)
+        for batch in self._cursor.batches(max_rows):
+            for start in range(0, batch.num_rows, max_rows):
+                yield batch.slice(start, max_rows).cast(arrow_schema)
+
+    def to_arrow(self) -> Table:
+        """The whole result as an Arrow table; without rows it still has its columns' types."""
+        arrow_schema = _arrow_schema(self.schema)
+        import pyarrow
+
+        return pyarrow.Table.from_batches(self.batches(), schema=arrow_schema)
+
+    def to_dataframe(self, *, dtype_backend: Literal["numpy", "pyarrow"] = "numpy") -> DataFrame:
+        """The whole result as a DataFrame whose dtypes follow from the columns alone.
+
+        With "numpy", an INT64 is pandas' `Int64` and a BOOL its `boolean`, so that a NULL
+        turns neither into floats nor objects; a FLOAT64 is `float64`, where NULL and NaN are
+        one; a TIMESTAMP is `datetime64[us, UTC]`; DATE, TIME and NUMERIC are Python objects.
+        With "pyarrow", every column keeps its Arrow type.
+
+        `attrs` of the frame holds the job's id, the bytes it read and the SQL's SHA-256.
+        """
+        table = self.to_arrow()
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtra("a DataFrame", "pandas") from error
+        import pyarrow
+
+        if dtype_backend == "pyarrow":
+            frame: DataFrame = table.to_pandas(types_mapper=pandas.ArrowDtype)
+        elif dtype_backend == "numpy":
+            nullable = {
+                pyarrow.int64(): pandas.Int64Dtype(),
+                pyarrow.bool_(): pandas.BooleanDtype(),
+            }
+            frame = table.to_pandas(types_mapper=nullable.get)
+        else:
+            raise ValueError(f"dtype_backend is {dtype_backend!r}; expected 'numpy' or 'pyarrow'")
+        frame.attrs = {
+            "job_id": self.stats.job_id,
+            "bytes_processed": self.stats.bytes_processed,
+            "sql_sha256": hashlib.sha256(self._sql.encode()).hexdigest(),
+        }
+        return frame
+
+    def __repr__(self) -> str:
+        columns = ", ".join(f"{column.name} {column.type}" for column in self.schema)
+        return f"<QueryResult: {self.total_rows:,} rows of {columns or 'no columns'}>"
+
+    def _repr_html_(self) -> str:
+        """Ten rows and what they cost, as a notebook shows them."""
+        head = "".join(
+            f"<th>{escape(column.name)}<br><small>{escape(type_name(column))}</small></th>"
+            for column in self.schema
+        )
+        body = "".join(
+            f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row)}</tr>"
+            for row in islice(self._cursor.rows(), _SHOWN_ROWS)
+        )
+        return (
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            f"<p>{escape(self._summary())}</p>"
+        )
+
+    def _summary(self) -> str:
+        shown = min(self.total_rows, _SHOWN_ROWS)
+        parts = [f"{shown} of {self.total_rows:,} rows"]
+        if self.stats.cache_hit:
+            parts.append("from the cache, free")
+        elif self.stats.bytes_processed is not None:
+            parts.append(f"{_bytes(self.stats.bytes_processed)} read")
+            if self.stats.bytes_billed is not None:
+                parts.append(f"{_bytes(self.stats.bytes_billed)} billed")
+        parts += [f"{self.stats.seconds:.1f} s", f"job {self.stats.job_id}"]
+        return " · ".join(parts)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "<i>NULL</i>"
+    text = str(value)
+    return escape(text if len(text) <= _SHOWN_LETTERS else text[: _SHOWN_LETTERS - 1] + "…")
+
+
+def _bytes(count: int) -> str:
+    size = float(count)
+    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
+        if size < 1024 or unit == "TiB":
+            break
+        size /= 1024
+    return f"{count} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
+
+
+def _arrow_schema(columns: tuple[Column, ...]) -> Schema:
+    try:
+        from gcp_accessor.arrow import arrow_schema
+    except ImportError as error:
+        raise MissingExtra("a result in Arrow or pandas", "pandas") from error
+    return arrow_schema(columns)
