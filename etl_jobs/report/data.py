@@ -1,0 +1,104 @@
+"""What a report is made of: arrays and a few facts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReportData:
+    """One calibration, ready to be drawn. NaN is "not estimated" and is shown as a dash.
+
+    Per-item arrays have shape (items,), all in the same order. Ability is on the scale
+    the items were calibrated on: the students' mean is 0 and their standard deviation 1.
+
+    Attributes:
+        title: The page's heading, such as the name of the test.
+        as_of: The UTC day whose answers were calibrated.
+        model: The model's short name, "2PL".
+        converged: False puts a warning above everything else.
+        students: How many persons the calibration is based on.
+        facts: Name and value of whatever else the reader should know about the run, in
+            the order to show: log-likelihood, iterations, priors, which attempt counts.
+        left_out: Rows that cleaning removed, reason -> rows, in the order to show.
+        item_id: Unique names of the items.
+        item_name: What a person calls them; None where the id is all there is.
+        subject: The items' subjects; None where an item has none.
+        answers: How many answers each item was calibrated on.
+        share_correct: Right answers / answers.
+        discrimination, difficulty: a and b of P = 1 / (1 + exp(-a (theta - b))).
+        discrimination_se, difficulty_se: Their standard errors.
+        flags: Words such as "low_discrimination"; `flags.py` explains the known ones.
+        theta: Abilities, increasing, at which the curves below are given, shape (nodes,).
+        answers_at, right_at: Expected answers and right answers by persons at each
+            ability, shape (items, nodes).
+        ability_edges: Edges of the histogram of estimated abilities, shape (bins + 1,).
+        ability_counts: Students in each bin, shape (bins,).
+        information: Test information for someone who answers every item, shape (nodes,).
+        standard_error: Standard error of measurement for the same, shape (nodes,).
+
+    Raises:
+        ValueError: Arrays disagree in shape, an item id comes twice, theta does not grow.
+    """
+
+    title: str
+    as_of: date
+    model: str
+    converged: bool
+    students: int
+    item_id: Sequence[str]
+    item_name: Sequence[str | None]
+    subject: Sequence[str | None]
+    answers: NDArray[np.integer] | Floats
+    share_correct: Floats
+    discrimination: Floats
+    discrimination_se: Floats
+    difficulty: Floats
+    difficulty_se: Floats
+    flags: Sequence[tuple[str, ...]]
+    theta: Floats
+    answers_at: Floats
+    right_at: Floats
+    ability_edges: Floats
+    ability_counts: NDArray[np.integer] | Floats
+    information: Floats
+    standard_error: Floats
+    facts: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        items, nodes = len(self.item_id), len(self.theta)
+        if not items:
+            raise ValueError("a report needs at least one item")
+        for name in ("item_name", "subject", "flags"):
+            self._expect(name, (len(getattr(self, name)),), (items,))
+        shapes = {
+            (items,): (
+                *("answers", "share_correct", "discrimination", "discrimination_se"),
+                *("difficulty", "difficulty_se"),
+            ),
+            (items, nodes): ("answers_at", "right_at"),
+            (nodes,): ("information", "standard_error"),
+            (len(self.ability_counts) + 1,): ("ability_edges",),
+        }
+        for shape, names in shapes.items():
+            for name in names:
+                self._expect(name, np.shape(getattr(self, name)), shape)
+        if nodes < 2 or not bool(np.all(np.diff(self.theta) > 0)):
+            raise ValueError("theta needs at least two abilities, each greater than the last")
+        name, times = Counter(self.item_id).most_common(1)[0]
+        if times > 1:
+            raise ValueError(f"the item id {name[:80]!r} comes {times} times; ids must be unique")
+
+    @staticmethod
+    def _expect(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+        if found != expected:
+            raise ValueError(f"{name} has the shape {found}; the report expected {expected}")

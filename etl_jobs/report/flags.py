@@ -1,0 +1,90 @@
+"""What the flags on an item mean to the person who reads the report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+TOO_FEW_ANSWERS = "too_few_answers"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag's name in the data, its short label, and one sentence of explanation."""
+
+    name: str
+    label: str
+    meaning: str
+
+
+KNOWN = {
+    flag.name: flag
+    for flag in (
+        Flag(
+            "negative_discrimination",
+            "Negative discrimination",
+            "Stronger students get it wrong more often than weaker ones: "
+            "look for a wrong answer key first.",
+        ),
+        Flag(
+            "low_discrimination",
+            "Low discrimination",
+            "It hardly separates stronger from weaker students: "
+            "look for unclear wording or a second right answer.",
+        ),
+        Flag(
+            "all_right",
+            "Everyone right",
+            "Nobody got it wrong, so the answers only say that it is easy, not how easy.",
+        ),
+        Flag(
+            "all_wrong",
+            "Everyone wrong",
+            "Nobody got it right: look for a wrong answer key. "
+            "If the key is right, the answers do not say how hard it is.",
+        ),
+        Flag(
+            "extreme_difficulty",
+            "Extreme difficulty",
+            "Its difficulty lies far outside the abilities of these students.",
+        ),
+        Flag(
+            TOO_FEW_ANSWERS,
+            "Too few answers",
+            "Its numbers rest mostly on what items are usually like, not on answers. "
+            "Nothing is wrong with it: wait for more.",
+        ),
+    )
+}
+
+
+def explained(name: str) -> Flag:
+    """Return the flag's explanation; an unknown flag is its own label."""
+    return KNOWN.get(name) or Flag(name, name.replace("_", " ").capitalize() or name, "")
+
+
+def in_use(flags: Sequence[tuple[str, ...]]) -> list[tuple[Flag, int]]:
+    """Return each flag that occurs and on how many items, known ones first."""
+    counts = Counter(name for names in flags for name in set(names))
+    order = {name: place for place, name in enumerate(KNOWN)}
+    # Too few answers is no fault of the item, so it comes after everything else.
+    names = sorted(
+        counts, key=lambda name: (name == TOO_FEW_ANSWERS, order.get(name, len(order)), name)
+    )
+    return [(explained(name), counts[name]) for name in names]
+
+
+def needs_more_answers(names: tuple[str, ...]) -> bool:
+    """Whether the item is only waiting for answers. Its other flags mean nothing yet."""
+    return TOO_FEW_ANSWERS in names
+
+
+def needs_a_look(names: tuple[str, ...]) -> bool:
+    """Whether a person should read the item."""
+    return bool(names) and not needs_more_answers(names)
+
+
+def kind(flags: tuple[str, ...]) -> str:
+    """Return how an item is drawn: `look`, `wait` or `fine`."""
+    return "look" if needs_a_look(flags) else "wait" if needs_more_answers(flags) else "fine"

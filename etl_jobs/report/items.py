@@ -1,0 +1,187 @@
+"""The items as the page carries them: all of them as data, the first ones as table rows."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import ArrayLike
+
+from etl_jobs.report.axes import ability_range
+from etl_jobs.report.data import ReportData
+from etl_jobs.report.flags import Flag, in_use, kind
+from etl_jobs.report.numerals import fixed, percent, whole
+from etl_jobs.report.svg import path
+
+FIRST_ROWS = 25
+
+# Observed shares are shown for bands of ability this wide, where at least this many
+# answers are expected: below that a dot says nothing.
+BAND = 0.5
+FEWEST = 0.5
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table: the key of its data, what it is called, what it means."""
+
+    key: str
+    label: str
+    meaning: str
+    kind: str = "number"
+
+
+COLUMNS = (
+    Column("name", "Item", "The item's name; its id below where they differ", "text"),
+    Column("subject", "Subject", "The item's subject", "text"),
+    Column("answers", "Answers", "Answers the numbers rest on"),
+    Column("share", "Right", "Share of the answers that are right"),
+    Column("difficulty", "Difficulty b", "Ability at which half the students get it right"),
+    Column("difficulty_se", "± SE", "Standard error of the difficulty"),
+    Column("discrimination", "Discrim. a", "How sharply it separates weaker from stronger students"),
+    Column("discrimination_se", "± SE", "Standard error of the discrimination"),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table, as text."""
+
+    name: str
+    id: str
+    subject: str
+    answers: str
+    share: str
+    difficulty: str
+    difficulty_se: str
+    discrimination: str
+    discrimination_se: str
+    curve: str
+    flags: tuple[Flag, ...]
+    kind: str
+
+
+def first_rows(data: ReportData) -> list[Row]:
+    """Return the rows that stand in the page without the script: most answers first."""
+    order = np.argsort(-np.asarray(data.answers, dtype=float), kind="stable")[:FIRST_ROWS]
+    known = [flag for flag, _ in in_use(data.flags)]
+    rows = []
+    for item in map(int, order):
+        a, b = _short(data.discrimination[item]), _short(data.difficulty[item])
+        names = data.flags[item]
+        rows.append(
+            Row(
+                name=clean(data.item_name[item] or data.item_id[item]),
+                id=clean(data.item_id[item]) if data.item_name[item] else "",
+                subject=clean(data.subject[item] or ""),
+                answers=whole(data.answers[item]),
+                share=percent(_short(data.share_correct[item])),
+                difficulty=fixed(b),
+                difficulty_se=fixed(_short(data.difficulty_se[item])),
+                discrimination=fixed(a),
+                discrimination_se=fixed(_short(data.discrimination_se[item])),
+                curve=sparkline(a, b, *ability_range(data.theta)),
+                flags=tuple(flag for flag in known if flag.name in names),
+                kind=kind(names),
+            )
+        )
+    return rows
+
+
+def sparkline(a: float, b: float, low: float, high: float) -> str:
+    """Return path data of an item's curve in a box of 72 by 20."""
+    if not (math.isfinite(a) and math.isfinite(b)):
+        return ""
+    theta = np.linspace(low, high, 25)
+    with np.errstate(over="ignore"):
+        share = 1 / (1 + np.exp(-a * (theta - b)))
+    return path(zip(np.linspace(1, 71, 25), 19 - 18 * share, strict=True))
+
+
+def payload(data: ReportData) -> Markup:
+    """Return all items as JSON that is safe inside a script element."""
+    subjects = sorted({name for name in map(clean, filter(None, data.subject)) if name})
+    place = {name: index for index, name in enumerate(subjects)}
+    flags = [flag for flag, _ in in_use(data.flags)]
+    sets = sorted(set(data.flags))
+    set_place = {names: index for index, names in enumerate(sets)}
+    low, high = ability_range(data.theta)
+    bands, observed = _observed(data)
+    content = {
+        "model": data.model,
+        "axis": [low, high],
+        "first_rows": FIRST_ROWS,
+        "subjects": subjects,
+        "flags": [{"name": f.name, "label": f.label, "meaning": f.meaning} for f in flags],
+        "flag_sets": [
+            [index for index, flag in enumerate(flags) if flag.name in names] for names in sets
+        ],
+        "kinds": [kind(names) for names in sets],
+        "bands": bands,
+        "items": {
+            "id": [clean(name) for name in data.item_id],
+            "name": [clean(name) if name else None for name in data.item_name],
+            "subject": [place.get(clean(name or ""), -1) for name in data.subject],
+            "answers": [int(count) for count in data.answers],
+            "share": _column(data.share_correct),
+            "difficulty": _column(data.difficulty),
+            "difficulty_se": _column(data.difficulty_se),
+            "discrimination": _column(data.discrimination),
+            "discrimination_se": _column(data.discrimination_se),
+            "flag_set": [set_place[names] for names in data.flags],
+            "observed": observed,
+        },
+    }
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # No text can then close the script element or open a comment.
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))  # noqa: S704
+
+
+def clean(text: str) -> str:
+    """Return text that HTML and UTF-8 can hold: no control characters, no half surrogates."""
+    if text.isprintable():
+        return text
+    shown = "".join(" " if c in "\t\n\r" else "\ufffd" if ord(c) < 32 else c for c in text)
+    return shown.encode("utf-8", "replace").decode()
+
+
+def _short(value: float) -> float:
+    """Round as the page carries it, so that the script and the server print the same."""
+    return round(float(value), 4)
+
+
+def _column(values: ArrayLike) -> list[float | None]:
+    return [
+        value if math.isfinite(value) else None
+        for value in np.round(np.asarray(values, dtype=float), 4).tolist()
+    ]
+
+
+def _observed(data: ReportData) -> tuple[list[float], list[list[float]]]:
+    """Return the bands' abilities and, per item, first band, answers..., permille right...."""
+    low, high = ability_range(data.theta)
+    band = np.floor(np.clip(data.theta, low, high) / BAND + 0.5 + 1e-9).astype(int)
+    _, place = np.unique(band, return_inverse=True)
+    membership = np.zeros((len(data.theta), place.max() + 1))
+    membership[np.arange(len(data.theta)), place] = 1
+    answers, right = data.answers_at @ membership, data.right_at @ membership
+    # A band stands where its students are, not at its middle.
+    mass = data.answers_at.sum(axis=0)
+    total = np.maximum(mass @ membership, 1e-300)
+    abilities = (mass * data.theta) @ membership / total
+    packed = []
+    for n, r in zip(answers, right, strict=True):
+        some = np.flatnonzero(n >= FEWEST)
+        if not len(some):
+            packed.append([])
+            continue
+        span = slice(some[0], some[-1] + 1)
+        counts = [round(v, 1) if v < 100 else round(v) for v in n[span].tolist()]
+        shares = [round(1000 * s) for s in (r[span] / np.maximum(n[span], 1e-300)).tolist()]
+        packed.append([int(some[0]), *counts, *shares])
+    return np.round(abilities, 3).tolist(), packed
+
+
