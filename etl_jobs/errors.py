@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class JobError(Exception):
     """Something a person has to put right before the job can run. Nothing was published."""
@@ -21,3 +27,10 @@ class CalibrationError(JobError):
 
 class TooFewResponses(CalibrationError):
     """There are not enough answers to estimate anything from."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?" for a misspelt name, or "" where nothing is near."""
+    by_fold = {each.casefold(): each for each in known}
+    near = difflib.get_close_matches(name.casefold(), by_fold, n=1)
+    return f"; did you mean {by_fold[near[0]]!r}?" if near else ""

@@ -67,7 +67,7 @@ def _source(table: str, declared: dict[str, object]) -> Source:
         )
     stray = {*grain, *optional} - set(columns)
     if stray:
-        raise ValueError(f"sources.yaml: {table} has no column {sorted(stray)[0]!r}")
+        raise ValueError(f"sources.yaml: {table} has no column {min(stray)!r}")
     return Source(
         table=table,
         description=str(declared["description"]),
