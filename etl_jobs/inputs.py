@@ -150,14 +150,14 @@ def _notes(
     source: Source, mapping: LogMapping, log: LogFile, ignored: Sequence[str]
 ) -> Iterator[str]:
     if ignored:
-        yield f"ignored, because {source.table} has no such column: {_listed(ignored)}"
+        yield f"columns of the file that are not used: {_listed(ignored)}"
     absent = [
         column.name
         for column in source.columns
         if mapping.rule(column.name) == Copied(column.name) and column.name not in log.columns
     ]
     if absent:
-        yield f"not in the file, so NULL in every row: {_listed(absent)}"
+        yield f"columns of {source.table} that stay NULL, the file has none: {_listed(absent)}"
 
 
 def _listed(names: Sequence[str], most: int = 20) -> str:

@@ -50,12 +50,6 @@ def open_log(path: Path) -> LogFile:
     Raises:
         InputError: there is no such file, it is empty, or it is not what its name says.
     """
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; expected a file")
-    if not path.exists():
-        raise InputError(f"there is no file {path}")
-    if not path.is_file():
-        raise InputError(f"{path} is not a plain file")
     name = path.name.lower().removesuffix(".gz")
     if not name.endswith((".csv", ".ndjson", ".jsonl", ".parquet")) or (
         path.name.lower().endswith(".parquet.gz")
@@ -65,6 +59,12 @@ def open_log(path: Path) -> LogFile:
             ".jsonl, each perhaps with .gz, or .parquet"
         )
     try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; expected a file")
+        if not path.exists():
+            raise InputError(f"there is no file {path}")
+        if not path.is_file():
+            raise InputError(f"{path} is not a plain file")
         if path.stat().st_size == 0:
             raise InputError(f"{path.name} is empty")
         if name.endswith(".parquet"):
