@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
+from typing import TYPE_CHECKING
 
-from etl_jobs.report.data import Floats
 from etl_jobs.report.svg import Scale, line, text
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from etl_jobs.report.data import Floats
 
 WIDTH = 560
 LEFT, RIGHT = 58, WIDTH - 14

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TOO_FEW_ANSWERS = "too_few_answers"
 
@@ -75,8 +78,13 @@ def in_use(flags: Sequence[tuple[str, ...]]) -> list[tuple[Flag, int]]:
     return [(explained(name), counts[name]) for name in names]
 
 
+def meaningful(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the flags worth telling: with too few answers the others mean nothing yet."""
+    return (TOO_FEW_ANSWERS,) if TOO_FEW_ANSWERS in names else names
+
+
 def needs_more_answers(names: tuple[str, ...]) -> bool:
-    """Whether the item is only waiting for answers. Its other flags mean nothing yet."""
+    """Whether the item is only waiting for answers."""
     return TOO_FEW_ANSWERS in names
 
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import ArrayLike
 
 from etl_jobs.report.axes import ability_range
-from etl_jobs.report.data import ReportData
 from etl_jobs.report.flags import Flag, in_use, kind
+from etl_jobs.report.names import clean, name_of
 from etl_jobs.report.numerals import fixed, percent, whole
 from etl_jobs.report.svg import path
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from etl_jobs.report.data import Floats, ReportData
 
 FIRST_ROWS = 25
 
 # Observed shares are shown for bands of ability this wide, where at least this many
 # answers are expected: below that a dot says nothing.
 BAND = 0.5
-FEWEST = 0.5
+FEWEST = 1.0
 
 
 @dataclass(frozen=True)
@@ -35,13 +40,17 @@ class Column:
 
 
 COLUMNS = (
-    Column("name", "Item", "The item's name; its id below where they differ", "text"),
-    Column("subject", "Subject", "The item's subject", "text"),
+    Column(
+        "name",
+        "Item",
+        "Its name, and below it its id and subject",
+        "text",
+    ),
     Column("answers", "Answers", "Answers the numbers rest on"),
     Column("share", "Right", "Share of the answers that are right"),
     Column("difficulty", "Difficulty b", "Ability at which half the students get it right"),
     Column("difficulty_se", "± SE", "Standard error of the difficulty"),
-    Column("discrimination", "Discrim. a", "How sharply it separates weaker from stronger students"),
+    Column("discrimination", "Discrim. a", "How sharply it tells students apart"),
     Column("discrimination_se", "± SE", "Standard error of the discrimination"),
 )
 
@@ -51,8 +60,7 @@ class Row:
     """One row of the table, as text."""
 
     name: str
-    id: str
-    subject: str
+    below: str
     answers: str
     share: str
     difficulty: str
@@ -74,9 +82,8 @@ def first_rows(data: ReportData) -> list[Row]:
         names = data.flags[item]
         rows.append(
             Row(
-                name=clean(data.item_name[item] or data.item_id[item]),
-                id=clean(data.item_id[item]) if data.item_name[item] else "",
-                subject=clean(data.subject[item] or ""),
+                name=name_of(data, item),
+                below=" · ".join(filter(None, _below(data, item))),
                 answers=whole(data.answers[item]),
                 share=percent(_short(data.share_correct[item])),
                 difficulty=fixed(b),
@@ -95,10 +102,20 @@ def sparkline(a: float, b: float, low: float, high: float) -> str:
     """Return path data of an item's curve in a box of 72 by 20."""
     if not (math.isfinite(a) and math.isfinite(b)):
         return ""
-    theta = np.linspace(low, high, 25)
-    with np.errstate(over="ignore"):
-        share = 1 / (1 + np.exp(-a * (theta - b)))
+    share = probability(a, b, np.linspace(low, high, 25))
     return path(zip(np.linspace(1, 71, 25), 19 - 18 * share, strict=True))
+
+
+def probability(a: float, b: float, theta: Floats) -> Floats:
+    """Return the share of students at each ability who are expected to get the item right."""
+    with np.errstate(over="ignore"):
+        share: Floats = 1 / (1 + np.exp(-a * (theta - b)))
+    return share
+
+
+def _below(data: ReportData, item: int) -> tuple[str, str]:
+    named = data.item_name[item]
+    return clean(data.item_id[item]) if named else "", clean(data.subject[item] or "")
 
 
 def payload(data: ReportData) -> Markup:
@@ -140,14 +157,6 @@ def payload(data: ReportData) -> Markup:
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))  # noqa: S704
 
 
-def clean(text: str) -> str:
-    """Return text that HTML and UTF-8 can hold: no control characters, no half surrogates."""
-    if text.isprintable():
-        return text
-    shown = "".join(" " if c in "\t\n\r" else "\ufffd" if ord(c) < 32 else c for c in text)
-    return shown.encode("utf-8", "replace").decode()
-
-
 def _short(value: float) -> float:
     """Round as the page carries it, so that the script and the server print the same."""
     return round(float(value), 4)
@@ -172,7 +181,7 @@ def _observed(data: ReportData) -> tuple[list[float], list[list[float]]]:
     mass = data.answers_at.sum(axis=0)
     total = np.maximum(mass @ membership, 1e-300)
     abilities = (mass * data.theta) @ membership / total
-    packed = []
+    packed: list[list[float]] = []
     for n, r in zip(answers, right, strict=True):
         some = np.flatnonzero(n >= FEWEST)
         if not len(some):
@@ -183,5 +192,3 @@ def _observed(data: ReportData) -> tuple[list[float], list[list[float]]]:
         shares = [round(1000 * s) for s in (r[span] / np.maximum(n[span], 1e-300)).tolist()]
         packed.append([int(some[0]), *counts, *shares])
     return np.round(abilities, 3).tolist(), packed
-
-

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from etl_jobs.report import scatter as scatter_module
-from etl_jobs.report.data import ReportData
-from etl_jobs.report.flags import in_use
-from etl_jobs.report.items import COLUMNS, clean, first_rows, payload
+from etl_jobs.report.flags import in_use, meaningful
+from etl_jobs.report.item_curves import item_curves
+from etl_jobs.report.items import COLUMNS, first_rows, payload
+from etl_jobs.report.names import clean
 from etl_jobs.report.numerals import fixed, whole
 from etl_jobs.report.precision import precision
-from etl_jobs.report.scatter import scatter
+from etl_jobs.report.scatter import beyond, in_hexagons, scatter
 from etl_jobs.report.summary import summarise
-from etl_jobs.report.wright_map import wright_map
+from etl_jobs.report.wright_map import MOST_NAMES, wright_map
+
+if TYPE_CHECKING:
+    from etl_jobs.report.data import ReportData
 
 
 def render(report: ReportData) -> str:
@@ -28,6 +33,7 @@ def render(report: ReportData) -> str:
     names the script's and the style's digests), and is the same text for the same data.
     Memory: a few hundred bytes an item.
     """
+    report = replace(report, flags=[meaningful(names) for names in report.flags])
     style, script = _part("report.css"), _part("report.js")
     return _template().render(
         report=report,
@@ -38,14 +44,16 @@ def render(report: ReportData) -> str:
         columns=COLUMNS,
         rows=first_rows(report),
         has_subjects=any(report.subject),
+        names_on_map=len(report.item_id) <= MOST_NAMES,
         payload=payload(report),
         charts={
             "wright_map": wright_map(report),
             "precision": precision(report),
             "scatter": scatter(report),
+            "item_curves": item_curves(report),
         },
-        beyond=scatter_module.beyond(report),
-        hexagons=scatter_module.in_hexagons(report),
+        beyond=beyond(report),
+        hexagons=in_hexagons(report),
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         style_digest=_digest(style),

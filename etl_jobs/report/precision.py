@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from markupsafe import Markup
 
 from etl_jobs.report.axes import LEFT, RIGHT, WIDTH, ability_axis, ability_range, value_axis
-from etl_jobs.report.data import ReportData
 from etl_jobs.report.numerals import fixed
 from etl_jobs.report.svg import Scale, element, figure, line, path, round_up, text
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from etl_jobs.report.data import ReportData
 
 HEIGHT = 460
 INFORMATION = (194, 44)
@@ -17,9 +22,10 @@ ERROR = (408, 262)
 
 def most_precise(data: ReportData) -> tuple[float, float] | None:
     """Return the ability where the standard error is smallest, and that error."""
-    if not np.isfinite(data.standard_error).any():
+    finite = np.isfinite(data.standard_error)
+    if not finite.any():
         return None
-    best = int(np.nanargmin(np.where(np.isfinite(data.standard_error), data.standard_error, np.nan)))
+    best = int(np.argmin(np.where(finite, data.standard_error, np.inf)))
     return float(data.theta[best]), float(data.standard_error[best])
 
 

@@ -35,6 +35,7 @@
 
   const nameOf = (i) => items.name[i] ?? items.id[i];
   const subjectOf = (i) => data.subjects[items.subject[i]] ?? "";
+  const below = (i) => [items.name[i] === null ? "" : items.id[i], subjectOf(i)].filter(Boolean).join(" · ");
   const flagsOf = (i) => data.flag_sets[items.flag_set[i]].map((index) => data.flags[index]);
   const kindOf = (i) => data.kinds[items.flag_set[i]];
   const probability = (i, theta) =>
@@ -70,7 +71,7 @@
 
   // Which items, in which order.
   const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
-  const VALUES = { name: nameOf, subject: subjectOf };
+  const VALUES = { name: nameOf };
   const haystack = items.id.map(() => null);
   const textOf = (i) => (haystack[i] ??= `${nameOf(i)}\n${items.id[i]}`.toLowerCase());
   const wanted = () => {
@@ -115,14 +116,13 @@
     return svg("svg", { viewBox: "0 0 72 20", "aria-hidden": "true" }, svg("path", { d: pathOf(points) }));
   };
   const CELLS = {
-    subject: (i) => html("td", { class: "subject", title: subjectOf(i) }, html("bdi", {}, subjectOf(i))),
     answers: (i) => whole(items.answers[i]),
     share: (i) => percent(items.share[i]),
   };
   const row = (i, chosen) => {
     const open = html("button", { type: "button", class: "open", title: nameOf(i) }, html("bdi", {}, nameOf(i)));
     const first = html("th", { scope: "row", class: "name" }, open,
-      items.name[i] === null ? null : html("small", { title: items.id[i] }, html("bdi", {}, items.id[i])),
+      below(i) ? html("small", { title: below(i) }, html("bdi", {}, below(i))) : null,
       ...flagsOf(i).map((flag) => html("span", { class: "tag", title: flag.meaning }, flag.label)));
     const cells = heads.slice(1).map((head) => {
       const key = head.dataset.key;
@@ -268,13 +268,12 @@
     const i = chosen;
     const flags = flagsOf(i);
     const step = (label, by, sign) => html("button", { type: "button", class: "quiet step", "aria-label": label, onclick: () => move(by) }, sign);
-    const which = [items.name[i] === null ? "" : items.id[i], subjectOf(i)].filter(Boolean);
     place.replaceChildren(
       html("header", {},
         html("h3", { title: nameOf(i) }, html("bdi", {}, nameOf(i))),
         step("Previous item", -1, "↑"), step("Next item", 1, "↓"),
         html("button", { type: "button", class: "quiet step close", "aria-label": "Close", onclick: () => change({ item: "" }) }, "×")),
-      html("p", { class: "which", title: which.join(" · ") }, ...which.flatMap((word, k) => [k ? " · " : "", html("bdi", {}, word)])),
+      html("p", { class: "which", title: below(i) }, html("bdi", {}, below(i))),
       ...flags.map((flag) => html("p", { class: `verdict ${kindOf(i)}` }, html("b", {}, flag.label), flag.meaning)),
       html("dl", {},
         ...fact("Answers", whole(items.answers[i])),
@@ -308,7 +307,7 @@
   const ring = svg("circle", { r: 7, class: "chosen" });
   const level = svg("path", { class: "chosen" });
   const tip = svg("text", { class: "tip" });
-  const hover = svg("circle", { r: 6, class: "chosen" });
+  const hover = svg("circle", { r: 6, class: "chosen", visibility: "hidden" });
   scatter.append(ring, hover, tip);
   wright.append(level);
   const put = (circle, i) => {
@@ -321,6 +320,7 @@
   };
   const mark = (i) => {
     put(ring, i);
+    for (const named of document.querySelectorAll("svg g[data-item]")) named.classList.toggle("current", +named.dataset.item === i);
     level.setAttribute("visibility", i === null || !drawable(i) ? "hidden" : "visible");
     if (i === null || !drawable(i)) return;
     const { low, high, start, end } = wright.dataset;
@@ -354,10 +354,12 @@
     const i = nearest(event);
     if (i !== null) choose(i);
   });
-  wright.addEventListener("click", (event) => {
-    const named = event.target.closest("[data-item]");
-    if (named) choose(+named.dataset.item);
-  });
+  for (const drawing of document.querySelectorAll("svg.wright, svg.curves")) {
+    drawing.addEventListener("click", (event) => {
+      const named = event.target.closest("[data-item]");
+      if (named) choose(+named.dataset.item);
+    });
+  }
   const choose = (i) => {
     change({ item: items.id[i] });
     if (wide.matches) byId("item").scrollIntoView({ block: "nearest" });

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
 
 from etl_jobs.report.axes import LEFT, RIGHT, WIDTH, ability_axis, ability_range, value_axis
-from etl_jobs.report.data import Floats, ReportData
 from etl_jobs.report.flags import needs_a_look, needs_more_answers
 from etl_jobs.report.numerals import counted
 from etl_jobs.report.svg import Scale, element, figure, path, round_up
+
+if TYPE_CHECKING:
+    from etl_jobs.report.data import Floats, ReportData
 
 HEIGHT = 456
 TOP, BOTTOM = 44, 404
@@ -30,7 +33,7 @@ def scatter(data: ReportData) -> Markup:
     look = np.array([needs_a_look(flags) for flags in data.flags])
     wait = np.array([needs_more_answers(flags) for flags in data.flags])
     top = round_up(min(max(2.0, float(np.quantile(a[known], 0.995)) if known.any() else 2.0), 5.0))
-    bottom = -1.0 if known.any() and float(a[known].min()) < 0 else 0.0
+    bottom = max(-2.0, math.floor(2 * float(np.min(a[known], initial=0.0))) / 2)
     x, y = Scale(low, high, LEFT, RIGHT), Scale(bottom, top, BOTTOM, TOP)
     children = [
         *value_axis(x, y, "Discrimination a", 5),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from etl_jobs.report.data import ReportData
 from etl_jobs.report.flags import Flag, in_use, needs_a_look, needs_more_answers
 from etl_jobs.report.numerals import counted, fixed, percent, whole
 from etl_jobs.report.precision import most_precise, typical_error
+
+if TYPE_CHECKING:
+    from etl_jobs.report.data import ReportData
 
 
 @dataclass(frozen=True)
@@ -94,8 +97,9 @@ def _difficulty(data: ReportData) -> str:
         else "about as hard as these students are able"
     )  # fmt: skip
     return (
-        f"{percent(float(right))} of the answers are right. The items are {fit}: the typical item's "
-        f"difficulty is {fixed(typical, 1)}, and the average student's ability is {fixed(0, 1)}."
+        f"{percent(float(right))} of the answers are right. The items are {fit}: "
+        f"the typical item's difficulty is {fixed(typical, 1)}, "
+        "and the average student's ability is 0.0."
     )
 
 

@@ -6,27 +6,32 @@ Colours, fonts and line widths are the style sheet's; a chart only names classes
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup, escape
-from numpy.typing import ArrayLike
 
 from etl_jobs.report.numerals import fixed
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-def element(name: str, *children: object, **attributes: object) -> Markup:
+    from numpy.typing import ArrayLike
+
+
+def element(name: str, *children: str, **attributes: object) -> Markup:
     """Return one element; text is escaped, `class_` is class, `font_size` is font-size."""
     pairs = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(_text(value))}"'
         for key, value in attributes.items()
     )
     inside = Markup("").join(children)
-    return Markup(f"<{name}{pairs}>{inside}</{name}>" if inside else f"<{name}{pairs}/>")
+    # Names are ours, and everything else was escaped above.
+    return Markup(f"<{name}{pairs}>{inside}</{name}>" if inside else f"<{name}{pairs}/>")  # noqa: S704
 
 
-def figure(width: int, height: int, label: str, *children: object, **attributes: object) -> Markup:
+def figure(width: int, height: int, label: str, *children: str, **attributes: object) -> Markup:
     """Return a drawing that grows with its column and has a label for those who hear it."""
     return element(
         "svg",
@@ -43,7 +48,7 @@ def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
-def text(x: float, y: float, content: object, class_: str = "", **attributes: object) -> Markup:
+def text(x: float, y: float, content: str, class_: str = "", **attributes: object) -> Markup:
     """Return one line of text; the classes `end` and `middle` anchor it."""
     return element("text", content, x=x, y=y, class_=class_, **attributes)
 
@@ -101,6 +106,27 @@ def round_up(value: float) -> float:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
     return next(m * power for m in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if m * power >= value)
+
+
+def spread(wanted: list[float], gap: float, top: float, bottom: float) -> list[float]:
+    """Return places at least a gap apart, near the wanted ones, which increase."""
+    gap = min(gap, (bottom - top) / max(1, len(wanted) - 1))
+    groups: list[list[float]] = []
+    for place in wanted:
+        groups.append([place, 1.0])
+        # Neighbours that would overlap become one block around the mean of their wishes.
+        while len(groups) > 1 and _overlap(groups[-2], groups[-1], gap):
+            mean, size = groups.pop()
+            before, count = groups[-1]
+            groups[-1] = [(before * count + mean * size) / (count + size), count + size]
+        for group in groups[-1:]:
+            half = (group[1] - 1) * gap / 2
+            group[0] = min(max(group[0], top + half), bottom - half)
+    return [mean + (k - (size - 1) / 2) * gap for mean, size in groups for k in range(int(size))]
+
+
+def _overlap(above: list[float], below: list[float], gap: float) -> bool:
+    return below[0] - above[0] < (above[1] + below[1]) / 2 * gap - 1e-9
 
 
 def _text(value: object) -> object:
