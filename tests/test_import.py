@@ -56,9 +56,8 @@ for name in gcp_accessor.__all__:
 
 def test_rows_are_read_from_google_without_pyarrow_or_pandas() -> None:
     run("""
-for name in ("pandas", "pyarrow", "google.cloud.bigquery_storage", "google.cloud.bigquery_storage_v1"):
+for name in ("pandas", "pyarrow", "google.cloud.bigquery_storage"):
     sys.modules[name] = None
-import pathlib, tempfile
 import gcp_accessor.backends.google_bigquery
 from gcp_accessor.query_result import QueryResult
 from gcp_accessor.backends import QueryStats

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import string
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcp_accessor.parameters import Typed, from_python, names_in
-from gcp_accessor.schema import Column
+from gcp_accessor.schema import TYPES, Column
 from gcp_accessor.type_names import column, columns_from_api, type_name
 
 
@@ -187,11 +188,9 @@ def test_a_types_name_is_read_back_as_the_same_type(kind: Column) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.text())
-def test_a_types_name_is_read_or_refused_never_anything_else(text: str) -> None:
-    try:
-        column("x", text)
-    except ValueError as error:
-        assert "'x'" in str(error)
+def test_any_text_is_a_type_or_is_refused(text: str) -> None:
+    with contextlib.suppress(ValueError):
+        assert column("x", text).type in TYPES
 
 
 JSON_VALUES: Any = st.recursive(
