@@ -1,0 +1,143 @@
+"""Streams between an object and its reader or writer: gzip both ways, and a safe end."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from gcp_accessor.errors import UnsafeContent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+    from gcp_accessor.backends import ObjectWriter, StoredObject
+
+MAX_BYTES = 4 << 30
+# Rows of a log compress 5 to 50 times; a gzip bomb, about 1,000 times.
+_MAX_RATIO = 500
+_RATIO_COUNTS_FROM = 256 << 20
+_BLOCK = 1 << 20
+_GZIP = b"\x1f\x8b"
+# 9 takes three times as long as 6 and saves about one byte in a hundred.
+_LEVEL = 6
+
+
+def compressed(sink: ObjectWriter | BinaryIO) -> gzip.GzipFile:
+    """Return a gzip stream into `sink`; equal content gives equal bytes.
+
+    Closing it ends the gzip stream and leaves `sink` open. Its header carries no time and no
+    file name.
+    """
+    file = cast("BinaryIO", sink)
+    return gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=file, mtime=0)
+
+
+@contextmanager
+def text_into(
+    sink: Sink, encoding: str, newline: str | None, *, packed: bool
+) -> Iterator[io.TextIOWrapper]:
+    """Give a text stream into `sink`, through gzip if `packed`. An error writes no more."""
+    inner = cast("BinaryIO", compressed(cast("BinaryIO", sink)) if packed else sink)
+    text = io.TextIOWrapper(inner, encoding, newline=newline)
+    try:
+        yield text
+    except BaseException:
+        # Closed first, so that nothing held back above it is written when it is collected.
+        sink.close()
+        raise
+    if not text.closed:
+        text.close()
+
+
+def decompressed(
+    file: BinaryIO, *, where: str, required: bool = False, max_bytes: int | None = None
+) -> BinaryIO:
+    """Return the content behind `file`, unpacked if it begins as gzip does.
+
+    Args:
+        where: The object's address, for messages.
+        required: Refuse content that is not gzip.
+        max_bytes: How far it may grow. By default 4 GiB, and beyond 256 MiB no more than 500
+            times the stored size.
+    """
+    magic = file.read(2)
+    file.seek(0)
+    if magic == _GZIP:
+        return io.BufferedReader(_Unpacked(file, where, max_bytes), _BLOCK)
+    if required:
+        found = "empty" if not magic else "not gzip"
+        raise ValueError(f"{where} is {found}; expected gzip-compressed content")
+    return file
+
+
+class _Unpacked(io.RawIOBase):
+    """What a gzip stream holds, up to a limit, with errors that name the object."""
+
+    def __init__(self, file: BinaryIO, where: str, max_bytes: int | None) -> None:
+        self._file = file
+        self._gzip = gzip.GzipFile(fileobj=file, mode="rb")
+        self._where = where
+        self._limit = MAX_BYTES if max_bytes is None else max_bytes
+        self._any_ratio = max_bytes is not None
+        self._total = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        try:
+            count = self._gzip.readinto(buffer)
+        except EOFError as error:
+            raise ValueError(
+                f"{self._where} is cut short: its gzip stream has no end; write it again"
+            ) from error
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(f"{self._where} is damaged gzip: {error}; write it again") from error
+        self._total += count
+        self._check()
+        return count
+
+    def _check(self) -> None:
+        if self._total > self._limit:
+            raise UnsafeContent(
+                f"{self._where} grows beyond {self._limit:,} bytes when decompressed; if it is "
+                "what you expect, give a larger max_bytes="
+            )
+        if self._any_ratio or self._total < _RATIO_COUNTS_FROM:
+            return
+        if self._total > _MAX_RATIO * self._file.tell():
+            raise UnsafeContent(
+                f"{self._where} grows to more than {_MAX_RATIO} times its size when "
+                "decompressed, as a gzip bomb does; if it is what you expect, give max_bytes="
+            )
+
+
+class Sink(io.BufferedIOBase):
+    """What an `open(uri, "wb")` block writes to.
+
+    Wrappers may close it: only the end of the block publishes. After that, and after an
+    error, a wrapper that is still alive cannot write any more.
+
+    Attributes:
+        stored: The stored object, once the block has ended.
+    """
+
+    stored: StoredObject
+
+    def __init__(self, writer: ObjectWriter) -> None:
+        self._writer = writer
+
+    def writable(self) -> bool:
+        """As io asks."""
+        return True
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Hand all of the data on."""
+        if self.closed:
+            raise ValueError("the object's block has ended, or a wrapper has closed the object")
+        return self._writer.write(bytes(data))
