@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
@@ -19,6 +19,8 @@ _SHORTEST_STEP = 2.0**-12
 _LEAST_GAIN = 1e-4
 # Heights are sums over persons: below this share of one, a difference is rounding.
 _ROUNDING = 1e-14
+# Where the hill is not dome-shaped along a move, the move teaches nothing.
+_LEAST_CURVATURE = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,11 +32,14 @@ class Slope:
         score: Its gradient, shape (items, parameters).
         information: A positive definite stand-in for its curvature, sign turned, one block
             for each item, shape (items, parameters, parameters).
+        joint: Directions that move all items at once, each of a length that makes its own
+            curvature 1, shape (directions, items, parameters).
     """
 
     height: float
     score: FloatArray
     information: FloatArray
+    joint: FloatArray
 
     @property
     def steepness(self) -> float:
@@ -43,27 +48,45 @@ class Slope:
         return float(np.max(np.abs(self.score) / scale))
 
     def newton_step(self, score: FloatArray) -> FloatArray:
-        """The step to where the score would vanish, each item by itself."""
+        """The step to where the score would vanish, item by item and along the joint ones."""
         step: FloatArray = np.linalg.solve(self.information, score[..., np.newaxis])[..., 0]
+        for direction in self.joint:
+            step += float(np.vdot(direction, score)) * direction
         return step
 
 
 S = TypeVar("S", bound=Slope)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Climb(Generic[S]):
-    """Where a climb ended, and what it took."""
+class Move(NamedTuple):
+    """A step taken, and by how much the score fell along it."""
 
-    point: FloatArray
-    slope: S
-    evaluations: int
-
-
-class _Move(NamedTuple):
     step: FloatArray
     score_drop: FloatArray
     product: float
+
+    def scaled(self, factor: float) -> Move:
+        """The move on a hill `factor` times as high."""
+        return Move(self.step, factor * self.score_drop, factor * self.product)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Climb(Generic[S]):
+    """Where a climb ended, and what it took.
+
+    Attributes:
+        point: Shape (items, parameters).
+        slope: The hill there.
+        next_step: The largest change of a parameter that the next step would have made.
+        evaluations: How often the hill was looked at.
+        moves: The last moves, from which another climb on a like hill can learn.
+    """
+
+    point: FloatArray
+    slope: S
+    next_step: float
+    evaluations: int
+    moves: tuple[Move, ...]
 
 
 def climb(
@@ -72,44 +95,45 @@ def climb(
     *,
     tolerance: float,
     max_evaluations: int,
+    moves: Iterable[Move] = (),
 ) -> Climb[S]:
-    """The way up from `start`, until the slope is at most `tolerance` steep.
+    """The way up from `start`, until a step changes no parameter by more than `tolerance`.
 
     An EM step is a Newton step on the complete-data information (Lange 1995). It is sure
     but slow along directions that involve many items at once; those are learnt from the
     moves made so far (limited-memory BFGS, with the information as its first guess). The
     height never falls: a step that would lose some is shortened.
     """
+    memory = deque(moves, maxlen=_MEMORY)
     point, here, evaluations = start, evaluate(start), 1
-    memory: deque[_Move] = deque(maxlen=_MEMORY)
-    while here.steepness > tolerance and evaluations < max_evaluations:
+    while True:
         direction = _direction(here, memory)
-        length = min(1.0, _LONGEST_STEP / float(np.abs(direction).max()))
+        farthest = float(np.abs(direction).max())
+        if farthest <= tolerance or evaluations >= max_evaluations:
+            return Climb(point, here, farthest, evaluations, tuple(memory))
+        length = min(1.0, _LONGEST_STEP / farthest)
         promise = float(np.vdot(here.score, direction))
-        while True:
-            there = evaluate(point + length * direction)
+        floor = here.height - _ROUNDING * abs(here.height)
+        while length >= _SHORTEST_STEP and evaluations < max_evaluations:
+            step = length * direction
+            there = evaluate(point + step)
             evaluations += 1
-            least = here.height + _LEAST_GAIN * length * promise - _ROUNDING * abs(here.height)
-            if there.height >= least:
+            if there.height >= floor + _LEAST_GAIN * length * promise:
+                drop = here.score - there.score
+                product = float(np.vdot(step, drop))
+                if product > _LEAST_CURVATURE * float(np.linalg.norm(step) * np.linalg.norm(drop)):
+                    memory.append(Move(step, drop, product))
+                point, here = point + step, there
                 break
             length /= 4
-            if length < _SHORTEST_STEP or evaluations >= max_evaluations:
-                if not memory:
-                    return Climb(point, here, evaluations)
-                there = here
-                memory.clear()
-                break
-        if there is not here:
-            step, drop = length * direction, here.score - there.score
-            product = float(np.vdot(step, drop))
-            # Where the hill is not yet dome-shaped, a move teaches nothing.
-            if product > 1e-10 * float(np.vdot(drop, drop)) ** 0.5 * float(np.vdot(step, step)) ** 0.5:
-                memory.append(_Move(step, drop, product))
-            point, here = point + step, there
-    return Climb(point, here, evaluations)
+        else:
+            if not memory:
+                return Climb(point, here, farthest, evaluations, ())
+            # What was learnt misleads here: begin again from the information alone.
+            memory.clear()
 
 
-def _direction(slope: Slope, memory: deque[_Move]) -> FloatArray:
+def _direction(slope: Slope, memory: deque[Move]) -> FloatArray:
     """The two-loop recursion of limited-memory BFGS."""
     rest = slope.score.copy()
     weights = []
@@ -119,5 +143,6 @@ def _direction(slope: Slope, memory: deque[_Move]) -> FloatArray:
         rest -= weight * move.score_drop
     direction = slope.newton_step(rest)
     for move, weight in zip(memory, reversed(weights), strict=True):
-        direction += (weight - float(np.vdot(move.score_drop, direction)) / move.product) * move.step
+        repaid = float(np.vdot(move.score_drop, direction)) / move.product
+        direction += (weight - repaid) * move.step
     return direction

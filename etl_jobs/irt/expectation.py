@@ -24,6 +24,7 @@ from etl_jobs.irt.quadrature import Grid
 _DENSE_SHARE = 0.25
 _DENSE_ROWS = 2048
 _SPARSE_ROWS = 1024
+_ANSWERS_AT_ONCE = 2048
 # The sums are made in this many strands and then added, in the same order on every machine,
 # however many threads work on them.
 _STRANDS = 4
@@ -57,17 +58,27 @@ class SparseBlock:
 
     def log_likelihood(self, tables: ItemTables) -> FloatArray:
         """Of each pattern at each node, shape (patterns, nodes)."""
-        items, nodes = tables.log_right.shape
-        interleaved = np.empty((items, 2, nodes))
-        interleaved[:, 0] = tables.log_wrong
-        interleaved[:, 1] = tables.log_right
-        product: FloatArray = self.answers @ interleaved.reshape(2 * items, nodes)
+        product: FloatArray = self.answers @ tables.log_outcome.reshape(self.answers.shape[1], -1)
         return product
 
     def tally(self, weight: FloatArray) -> FloatArray:
         """Weights (patterns, nodes) summed over wrong and right, shape (items, 2, nodes)."""
         total: FloatArray = self.answers.T @ weight
         return total.reshape(-1, 2, weight.shape[1])
+
+    def squared_scores(self, weight: FloatArray, tables: ItemTables, grid: Grid) -> FloatArray:
+        """Squares of the patterns' expected scores, summed, shape (items, 2, 2)."""
+        row = np.repeat(np.arange(len(self.count)), np.diff(self.answers.indptr))
+        item, right = self.answers.indices >> 1, self.answers.indices & 1
+        powers = np.vander(grid.nodes, 2)
+        score = right[:, np.newaxis] * (weight @ powers)[row]
+        score -= mean_at_answers(weight, row, tables.probability, item, powers)
+        count = self.count[row]
+        total = np.empty((tables.probability.shape[0], 2, 2))
+        for left, right_ in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            product = count * score[:, left] * score[:, right_]
+            total[:, left, right_] = np.bincount(item, weights=product, minlength=len(total))
+        return total
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,10 +99,11 @@ class DenseBlock:
 
     def log_likelihood(self, tables: ItemTables) -> FloatArray:
         """Of each pattern at each node, shape (patterns, nodes)."""
-        total = self.right.astype(np.float64) @ (tables.log_right - tables.log_wrong)
-        total += np.delete(tables.log_wrong, self.gaps, axis=0).sum(axis=0)
+        log_wrong, log_right = tables.log_outcome[:, 0], tables.log_outcome[:, 1]
+        total = self.right.astype(np.float64) @ (log_right - log_wrong)
+        total += np.delete(log_wrong, self.gaps, axis=0).sum(axis=0)
         if self.gaps.size:
-            total += self.answered.astype(np.float64) @ tables.log_wrong[self.gaps]
+            total += self.answered.astype(np.float64) @ log_wrong[self.gaps]
         return total
 
     def tally(self, weight: FloatArray) -> FloatArray:
@@ -103,6 +115,20 @@ class DenseBlock:
             total[self.gaps, 0] = self.answered.T.astype(np.float64) @ weight
         total[:, 0] -= total[:, 1]
         return total
+
+    def squared_scores(self, weight: FloatArray, tables: ItemTables, grid: Grid) -> FloatArray:
+        """Squares of the patterns' expected scores, summed, shape (items, 2, 2)."""
+        score = []
+        for power in np.vander(grid.nodes, 2).T:
+            moment = weight * power
+            expected = self.right * moment.sum(axis=1, keepdims=True)
+            expected -= moment @ tables.probability.T
+            expected[:, self.gaps] *= self.answered
+            score.append(expected)
+        count = self.count
+        return np.array(
+            [[np.einsum("p,pi,pi->i", count, left, right) for right in score] for left in score]
+        ).transpose(2, 0, 1)
 
 
 Block = SparseBlock | DenseBlock
@@ -126,7 +152,9 @@ def expect(blocks: Sequence[Block], tables: ItemTables, grid: Grid) -> Sums:
     else:
         with ThreadPoolExecutor(min(len(strands), os.cpu_count() or 1)) as pool:
             parts = list(pool.map(lambda strand: _expect_strand(strand, tables, grid), strands))
-    tally = np.sum([part[1] for part in parts], axis=0)
+    tally = parts[0][1]
+    for part in parts[1:]:
+        tally += part[1]
     return Sums(sum(part[0] for part in parts), tally[:, 0], tally[:, 1])
 
 
@@ -147,22 +175,49 @@ def posterior(block: Block, tables: ItemTables, grid: Grid) -> tuple[FloatArray,
     return joint, (np.log(total) + peak)[:, 0]
 
 
+def mean_at_answers(
+    weight: FloatArray,
+    row: NDArray[np.int64],
+    table: FloatArray,
+    item: NDArray[np.int64],
+    powers: FloatArray,
+) -> FloatArray:
+    """Sums over nodes of weight[row] * table[item] * powers, for each answer.
+
+    Args:
+        weight: Shape (persons, nodes).
+        row: The person of each answer, shape (answers,).
+        table: Shape (items, nodes).
+        item: The item of each answer, shape (answers,).
+        powers: Shape (nodes, powers).
+
+    Returns:
+        Shape (answers, powers).
+    """
+    result = np.empty((len(row), powers.shape[1]))
+    for begin, end in _spans(0, len(row), _ANSWERS_AT_ONCE):
+        product = weight[row[begin:end]]
+        product *= table[item[begin:end]]
+        np.matmul(product, powers, out=result[begin:end])
+    return result
+
+
 def _expect_strand(
     blocks: Sequence[Block], tables: ItemTables, grid: Grid
 ) -> tuple[float, FloatArray]:
-    log_likelihood = 0.0
-    tally = np.zeros((len(tables.probability), 2, len(grid.nodes)))
+    log_likelihood, tally = 0.0, None
     for block in blocks:
         weight, log_marginal = posterior(block, tables, grid)
         log_likelihood += float(block.count @ log_marginal)
         weight *= block.count[:, np.newaxis]
-        tally += block.tally(weight)
+        part = block.tally(weight)
+        tally = part if tally is None else np.add(tally, part, out=tally)
     return log_likelihood, tally
 
 
 def _sparse_blocks(patterns: Patterns, first: int, last: int) -> Iterator[SparseBlock]:
     # A block's posterior is as large as the table it is multiplied with, or fits the cache.
-    rows = max(_SPARSE_ROWS, min(2 * patterns.items, (last - first) // _STRANDS))
+    rows = max(_SPARSE_ROWS, min(2 * patterns.items, -((first - last) // _STRANDS)))
     for begin, end in _spans(first, last, rows):
         start = patterns.start[begin : end + 1]
         code = patterns.code[start[0] : start[-1]]

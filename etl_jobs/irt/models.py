@@ -16,14 +16,16 @@ FloatArray = NDArray[np.float64]
 
 
 class ItemTables(NamedTuple):
-    """One model's items at each ability: what an E-step and an M-step need of it.
+    """The items at each of some abilities: what an E-step and an M-step need of them.
 
-    Each has shape (items, abilities).
+    Attributes:
+        probability: Of a right answer, shape (items, abilities).
+        log_outcome: Log-probability of a wrong answer, then of a right one, shape
+            (items, 2, abilities).
     """
 
     probability: FloatArray
-    log_right: FloatArray
-    log_wrong: FloatArray
+    log_outcome: FloatArray
 
 
 def difficulty(discrimination: ArrayLike, intercept: ArrayLike) -> FloatArray:
@@ -58,7 +60,9 @@ def item_tables(
     # exp only ever sees numbers below 0: it can vanish, but not overflow.
     small = np.exp(-np.abs(log_odds))
     rest = np.log1p(small)
-    log_right = np.minimum(log_odds, 0.0) - rest
-    log_wrong = np.minimum(-log_odds, 0.0) - rest
-    probability = np.where(log_odds >= 0, 1.0, small) / (1.0 + small)
-    return ItemTables(probability, log_right, log_wrong)
+    log_outcome = np.empty((len(log_odds), 2, log_odds.shape[1]))
+    np.subtract(np.minimum(-log_odds, 0.0), rest, out=log_outcome[:, 0])
+    np.subtract(np.minimum(log_odds, 0.0), rest, out=log_outcome[:, 1])
+    probability = np.where(log_odds >= 0, 1.0, small)
+    probability /= 1.0 + small
+    return ItemTables(probability, log_outcome)

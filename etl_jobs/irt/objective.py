@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,14 @@ class Evaluation(Slope):
     """The objective at one point, with the E-step it came from."""
 
     sums: Sums
+
+
+class _Belief(NamedTuple):
+    """The log prior at one point, its slope and its curvature, sign turned."""
+
+    log_density: float
+    slope: FloatArray
+    curvature: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +48,55 @@ class MarginalPosterior:
         tables = item_tables(self.grid.nodes, discrimination, intercept)
         sums = expect(self.blocks, tables, self.grid)
         # By Fisher's identity the score of the expected complete data is the marginal one.
-        probability = tables.probability
-        surplus = sums.right * (1 - probability) - sums.wrong * probability
+        answers = sums.right + sums.wrong
+        expected_right = answers * tables.probability
         powers = np.vander(self.grid.nodes, 3)
-        score = surplus @ powers[:, 1:]
-        weight = (sums.right + sums.wrong) * (probability * (1 - probability))
-        moments = weight @ powers
-        information = moments[:, [[0, 1], [1, 2]]]
-        height = sums.log_likelihood
+        score = (sums.right - expected_right) @ powers[:, 1:]
+        expected_right *= 1 - tables.probability
+        information = (expected_right @ powers)[:, [[0, 1], [1, 2]]]
         if self._is_logarithmic:
             score[:, 0] *= discrimination
             information[:, 0] *= discrimination[:, np.newaxis]
             information[:, :, 0] *= discrimination[:, np.newaxis]
-        for column, prior in enumerate((self.priors.discrimination, self.priors.intercept)):
+        belief = self._belief(discrimination, intercept)
+        information[:, [0, 1], [0, 1]] += belief.curvature
+        return Evaluation(
+            height=sums.log_likelihood + belief.log_density,
+            score=score + belief.slope,
+            information=information,
+            joint=self._joint(discrimination, belief.curvature),
+            sums=sums,
+        )
+
+    def _belief(self, discrimination: FloatArray, intercept: FloatArray) -> _Belief:
+        log_density = 0.0
+        slope, curvature = np.zeros((2, len(discrimination), 2))
+        pairs = ((self.priors.discrimination, discrimination), (self.priors.intercept, intercept))
+        for column, (prior, value) in enumerate(pairs):
             if prior is None:
                 continue
-            value = discrimination if column == 0 else intercept
-            slope, curvature = prior.slope(value), prior.curvature(value)
+            log_density += float(prior.log_density(value).sum())
+            slope[:, column] = prior.slope(value)
+            curvature[:, column] = prior.curvature(value)
             if isinstance(prior, LogNormal):
-                curvature = curvature * value**2 - slope * value
-                slope = slope * value
-            height += float(prior.log_density(value).sum())
-            score[:, column] += slope
-            information[:, column, column] += curvature
-        return Evaluation(height, score, information, sums)
+                curvature[:, column] *= value**2
+                curvature[:, column] -= slope[:, column] * value
+                slope[:, column] *= value
+        return _Belief(log_density, slope, curvature)
+
+    def _joint(self, discrimination: FloatArray, curvature: FloatArray) -> FloatArray:
+        """Shifting and stretching the ability scale, said in item parameters.
+
+        In a model whose persons' mean and deviation are free too (PX-EM, Liu, Rubin & Wu
+        1998), complete data tell persons and 2 * persons about them.
+        """
+        joint = np.zeros((2, len(discrimination), 2))
+        joint[0, :, 1] = discrimination
+        joint[1, :, 0] = 1.0 if self._is_logarithmic else discrimination
+        persons = sum(float(block.count.sum()) for block in self.blocks)
+        known = persons * np.array([1.0, 2.0]) + (joint**2 * curvature).sum(axis=(1, 2))
+        joint /= np.sqrt(known)[:, np.newaxis, np.newaxis]
+        return joint
 
     @property
     def _is_logarithmic(self) -> bool:

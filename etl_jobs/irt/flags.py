@@ -1,0 +1,50 @@
+"""What in an item's answers or parameters a person should look at."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from etl_jobs.irt.models import FloatArray, difficulty
+
+Flag = Literal[
+    "no_answers",
+    "too_few_answers",
+    "all_right",
+    "all_wrong",
+    "negative_discrimination",
+    "low_discrimination",
+    "extreme_difficulty",
+]
+FLAGS: tuple[Flag, ...] = get_args(Flag)
+
+FEW_ANSWERS = 30
+# Baker's (2001) bound between "very low" and "low".
+LOW_DISCRIMINATION = 0.35
+# Five standard deviations from the average person: nobody is there to show it.
+EXTREME_DIFFICULTY = 5.0
+
+
+def flag_items(
+    answers: NDArray[np.int64],
+    right: NDArray[np.int64],
+    discrimination: FloatArray,
+    intercept: FloatArray,
+) -> tuple[tuple[Flag, ...], ...]:
+    """Each item's flags, in the order of `FLAGS`; an empty tuple where all is well."""
+    location = difficulty(discrimination, intercept)
+    raised: dict[Flag, NDArray[np.bool_]] = {
+        "no_answers": answers == 0,
+        "too_few_answers": (answers > 0) & (answers < FEW_ANSWERS),
+        "all_right": (answers > 0) & (right == answers),
+        "all_wrong": (answers > 0) & (right == 0),
+        "negative_discrimination": discrimination < 0,
+        "low_discrimination": (discrimination >= 0) & (discrimination < LOW_DISCRIMINATION),
+        "extreme_difficulty": ~(np.abs(location) <= EXTREME_DIFFICULTY),
+    }
+    flags: list[tuple[Flag, ...]] = [()] * len(answers)
+    for item in np.flatnonzero(np.any(list(raised.values()), axis=0)):
+        flags[item] = tuple(flag for flag in FLAGS if raised[flag][item])
+    return tuple(flags)
