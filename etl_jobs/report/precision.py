@@ -50,8 +50,8 @@ def precision(data: ReportData) -> Markup:
     marks: list[Markup] = []
     if best is not None:
         ability, least = best
-        told = f"least error {fixed(least)} at ability {fixed(ability, 1)}"
-        label += f" The {told}."
+        told = f"least: {fixed(least)} at {fixed(ability, 1)}"
+        label += f" The smallest error is {fixed(least)}, at ability {fixed(ability, 1)}."
         marks = _pointer(x(ability), lower(least), told)
     return figure(
         WIDTH,

@@ -68,7 +68,7 @@ def _students(data: ReportData, y: Scale) -> list[Markup]:
     most = int(np.max(data.ability_counts, initial=0))
     drawn = [
         text(STUDENTS_END, 26, "Students", "title end"),
-        text(STUDENTS_END, 46, f"by ability, longest bar {whole(most)}", "note end"),
+        text(STUDENTS_END, 46, f"longest bar {whole(most)}", "note end"),
     ]
     for count, (start, end) in zip(data.ability_counts, pairwise(data.ability_edges), strict=True):
         top, bottom = y.clipped([end, start])
@@ -107,7 +107,7 @@ def _named_items(data: ReportData, y: Scale) -> list[Markup]:
     names_x = ITEMS_START + 14 + step * len(columns) + 12
     drawn = [
         text(ITEMS_START, 26, "Items", "title"),
-        text(ITEMS_START, 46, "by difficulty ± 1 SE", "note"),
+        text(ITEMS_START, 46, "difficulty ± 1 SE", "note"),
     ]
     spots = spread([place[2] for place in places], NAME_GAP, TOP, BOTTOM)
     for (item, column, at, top, bottom), spot in zip(places, spots, strict=True):
@@ -137,7 +137,7 @@ def _counted_items(data: ReportData, y: Scale) -> list[Markup]:
     most = max(1, int(np.max(sum(counts.values()))))
     drawn = [
         text(ITEMS_START, 26, "Items", "title"),
-        text(ITEMS_START, 46, f"by difficulty, longest bar {whole(most)}", "note"),
+        text(ITEMS_START, 46, f"longest bar {whole(most)}", "note"),
         *_still(data.difficulty > y.high, "harder", TOP - 8),
         *_still(data.difficulty < y.low, "easier", BOTTOM + 18),
     ]
