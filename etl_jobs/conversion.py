@@ -247,7 +247,7 @@ def _formatted(texts: pa.Array, rule: Written) -> pa.Array:
         return _formatted_singly(texts, rule)
     times = pc.strptime(texts, format=form, unit="s", error_is_null=True)
     # It takes 31 February for 2 March: what does not read back the same is read again.
-    same = pc.fill_null(pc.equal(pc.strftime(times, format=form), texts), value=False)
+    same = pc.fill_null(pc.equal(pc.strftime(times, format=form), texts), False)
     nothing = pa.scalar(None, times.type)
     doubtful = pc.if_else(same, pa.scalar(None, pa.string()), texts)
     fast = _placed(
@@ -300,30 +300,24 @@ def _counted(values: pa.Array, rule: Counted) -> pa.Array:
     import pyarrow.compute as pc
 
     expected = f"a number of {rule.unit}"
-    numbers = values if pa.types.is_integer(values.type) else None
-    if numbers is None and not pa.types.is_floating(values.type):
+    numbers = values
+    if not pa.types.is_integer(values.type) and not pa.types.is_floating(values.type):
         texts = _trimmed(values)
         try:
             numbers = pc.cast(texts, pa.int64())
         except pa.ArrowInvalid:
-            values = _each(texts, lambda some: pc.cast(some, pa.float64()), expected, shown=values)
+            numbers = _each(texts, lambda some: pc.cast(some, pa.float64()), expected, values)
     factor = _MICROSECONDS[rule.unit]
     start = int(rule.start.timestamp()) * 1_000_000 + rule.start.microsecond
-    rough = pc.add(
-        pc.multiply(
-            pc.cast(values if numbers is None else numbers, pa.float64(), safe=False), float(factor)
-        ),
-        float(start),
-    )
-    outside = pc.invert(
-        pc.and_(pc.greater_equal(rough, float(_FIRST)), pc.less_equal(rough, float(_LAST)))
-    )
-    _refuse(outside, values, f"{expected} that ends in the years 1 to 9999")
-    if numbers is None:
-        exact = pc.add(pc.cast(pc.round(pc.multiply(values, float(factor))), pa.int64()), start)
+    about = pc.cast(numbers, pa.float64(), safe=False)
+    about = pc.add(pc.multiply(about, float(factor)), float(start))
+    within = pc.and_(pc.greater_equal(about, float(_FIRST)), pc.less_equal(about, float(_LAST)))
+    _refuse(pc.invert(within), values, f"{expected} that ends in the years 1 to 9999")
+    if pa.types.is_floating(numbers.type):
+        counts = pc.cast(pc.round(pc.multiply(numbers, float(factor))), pa.int64())
     else:
-        exact = pc.add(pc.multiply(pc.cast(numbers, pa.int64()), factor), start)
-    return pc.cast(exact, pa.timestamp("us", "UTC"))
+        counts = pc.multiply(pc.cast(numbers, pa.int64()), factor)
+    return pc.cast(pc.add(counts, start), pa.timestamp("us", "UTC"))
 
 
 def _bounded(times: pa.Array, shown: pa.Array) -> pa.Array:

@@ -142,7 +142,7 @@ def _missing(column: str, ours: Column, mapping: LogMapping, log: LogFile, name:
     hint = nearest(column, log.columns)
     advice = "" if mapping.rules else f"; a mapping can say what {ours.name} is called or made of"
     return InputError(
-        f"{name} has no column {column!r}{purpose}; it has {_listed(log.columns)}{hint}{advice}"
+        f"{name} has no column {column!r}{purpose}; it has {_listed(log.columns)}{advice}{hint}"
     )
 
 

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 from etl_jobs.checked_text import CheckedText
 from etl_jobs.errors import InputError
@@ -50,14 +50,6 @@ def open_log(path: Path) -> LogFile:
     Raises:
         InputError: there is no such file, it is empty, or it is not what its name says.
     """
-    name = path.name.lower().removesuffix(".gz")
-    if not name.endswith((".csv", ".ndjson", ".jsonl", ".parquet")) or (
-        path.name.lower().endswith(".parquet.gz")
-    ):
-        raise InputError(
-            f"{path.name} has an ending that says no known format; expected .csv, .ndjson or "
-            ".jsonl, each perhaps with .gz, or .parquet"
-        )
     try:
         if path.is_dir():
             raise InputError(f"{path} is a folder; expected a file")
@@ -65,18 +57,33 @@ def open_log(path: Path) -> LogFile:
             raise InputError(f"there is no file {path}")
         if not path.is_file():
             raise InputError(f"{path} is not a plain file")
+        kind = _kind(path.name)
         if path.stat().st_size == 0:
             raise InputError(f"{path.name} is empty")
-        if name.endswith(".parquet"):
+        if kind == "parquet":
             return _ParquetLog(path)
         text = CheckedText(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     try:
-        return _CsvLog(path, text) if name.endswith(".csv") else _NdjsonLog(path, text)
+        return _CsvLog(path, text) if kind == "csv" else _NdjsonLog(path, text)
     except BaseException:
         text.close()
         raise
+
+
+def _kind(name: str) -> Literal["csv", "ndjson", "parquet"]:
+    lower = name.lower()
+    if lower.endswith((".csv", ".csv.gz")):
+        return "csv"
+    if lower.endswith((".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz")):
+        return "ndjson"
+    if lower.endswith(".parquet"):
+        return "parquet"
+    raise InputError(
+        f"the ending of {name} stands for no format that is read; expected .csv, .ndjson or "
+        ".jsonl, each perhaps with .gz behind it, or .parquet"
+    )
 
 
 # --- CSV -----------------------------------------------------------------------------------
@@ -120,12 +127,18 @@ class _CsvLog:
         }
         try:
             with arrow_csv.open_csv(pa.PythonFile(self._stream, mode="r"), **options) as reader:
+                # One batch is held back: a quote left open spoils no other than the last.
+                held = None
                 for batch in reader:
-                    yield _named(batch, numbers, names)
+                    if held is not None:
+                        yield held
+                    held = _named(batch, numbers, names)
         except pa.ArrowInvalid as error:
             raise self._explained(error) from error
         if self._text.quotes % 2:
             self._refuse_open_quote()
+        if held is not None:
+            yield held
 
     def close(self) -> None:
         self._stream.close()
@@ -148,9 +161,10 @@ class _CsvLog:
         with io.BufferedReader(CheckedText(self._path)) as again:
             for number, row in enumerate(self._rows(again)):
                 if len(row) != len(self.columns):
+                    found = "1 field" if len(row) == 1 else f"{len(row)} fields"
                     return InputError(
-                        f"{name} row {number} has {len(row)} fields; expected "
-                        f"{len(self.columns)} as in the header"
+                        f"{name} row {number} has {found}; expected {len(self.columns)} as in "
+                        "the header"
                     )
         return InputError(f"{name} cannot be read as CSV: {error}")
 
