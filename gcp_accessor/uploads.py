@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
-from decimal import Decimal
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 from gcp_accessor.errors import LoadFailed, MissingExtra, SchemaMismatch
-from gcp_accessor.python_values import coerce, common_column, infer_column, plain
+from gcp_accessor.json_text import line_of
+from gcp_accessor.python_values import coerce, common_column, infer_column
 from gcp_accessor.type_names import type_name
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from gcp_accessor.backends import FileFormat
+    from gcp_accessor.backends import FileFormat, ObjectWriter
     from gcp_accessor.schema import Column
 
 _FORMATS: dict[str, FileFormat] = {
@@ -82,7 +78,7 @@ def upload(
             yield Upload(file, format_of(str(data), format), schema)
         return
     with tempfile.TemporaryFile() as file:
-        if _is_from(data, "pandas", "DataFrame") or _is_from(data, "pyarrow"):
+        if hasattr(data, "__arrow_c_stream__") or type(data).__name__ == "DataFrame":
             written = _write_parquet(file, data, schema)
             kind: FileFormat = "parquet"
         else:
@@ -92,48 +88,32 @@ def upload(
         yield Upload(file, kind, written)
 
 
-def _is_from(data: object, package: str, name: str | None = None) -> bool:
-    kind = type(data)
-    return kind.__module__.partition(".")[0] == package and name in {None, kind.__name__}
-
-
 def _write_parquet(
     file: BinaryIO, data: Any, schema: tuple[Column, ...] | None
 ) -> tuple[Column, ...]:
     try:
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
+        from gcp_accessor import arrow_files
         from gcp_accessor.arrow import arrow_schema, columns_of
     except ImportError as error:
         raise MissingExtra("loading a DataFrame or Arrow", "pandas") from error
     try:
-        if _is_from(data, "pandas"):
-            data = pa.Table.from_pandas(data, preserve_index=False)
-        columns = columns_of(data.schema) if schema is None else schema
+        reader = arrow_files.reader_of(data)
+        columns = columns_of(reader.schema) if schema is None else schema
         target = arrow_schema(columns)
-        if set(target.names) != set(data.schema.names):
-            raise SchemaMismatch(
-                f"the data's columns are {', '.join(data.schema.names)}; "
+        if set(target.names) != set(reader.schema.names):
+            raise ValueError(
+                f"the data's columns are {', '.join(reader.schema.names)}; "
                 f"expected {', '.join(target.names)}"
             )
-        with pq.ParquetWriter(file, target, compression="zstd") as writer:
-            for batch in _batches(data):
-                ordered = batch.select(target.names)
-                writer.write_batch(ordered.cast(target))
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, ValueError) as error:
-        if isinstance(error, SchemaMismatch):
-            raise
+        batches = (batch.select(target.names).cast(target) for batch in reader)
+        typed = pa.RecordBatchReader.from_batches(target, batches)
+        arrow_files.write_parquet(typed, cast("ObjectWriter", file))
+    # Arrow's own errors are ValueErrors, TypeErrors and NotImplementedErrors.
+    except (ValueError, TypeError, NotImplementedError) as error:
         raise SchemaMismatch(f"{error}; say the columns with schema=") from error
     return columns
-
-
-def _batches(data: pa.Table | pa.RecordBatch | pa.RecordBatchReader) -> Iterable[pa.RecordBatch]:
-    if hasattr(data, "to_batches"):
-        batches: Iterable[pa.RecordBatch] = data.to_batches()
-        return batches
-    # A record batch is its own only one.
-    return [data] if hasattr(data, "num_rows") else data
 
 
 def _write_ndjson(
@@ -169,7 +149,7 @@ def _write_typed(file: BinaryIO, rows: Iterable[object], schema: tuple[Column, .
     for number, row in enumerate(rows, start=1):
         try:
             record = _record(row, names)
-            line = {name: _json(coerce(value, columns[name])) for name, value in record.items()}
+            line = {name: coerce(value, columns[name]) for name, value in record.items()}
             for column in schema:
                 if column.mode == "REQUIRED" and line.get(column.name) is None:
                     raise ValueError(f"{column.name!r} is None, but REQUIRED")
@@ -181,7 +161,7 @@ def _write_typed(file: BinaryIO, rows: Iterable[object], schema: tuple[Column, .
         for column in schema:
             if column.type == "JSON" and column.mode != "REPEATED" and column.name in line:
                 line[column.name] = json.loads(str(line[column.name] or "null"))
-        _write_line(file, line)
+        file.write(line_of(line).encode())
     if errors:
         raise LoadFailed("nothing was loaded: rows do not fit their columns", tuple(errors))
 
@@ -207,7 +187,7 @@ def _write_inferred(file: BinaryIO, rows: Iterable[Any]) -> tuple[Column, ...]:
                     f"hold {type_name(earlier)}"
                 )
             found[name] = common
-        _write_line(file, {name: _json(plain(value)) for name, value in row.items()})
+        file.write(line_of(row).encode())
     untyped = [name for name, column in found.items() if column is None]
     if untyped:
         raise SchemaMismatch(
@@ -227,27 +207,3 @@ def _record(row: object, names: Sequence[str]) -> Mapping[str, object]:
     if len(row) != len(names):
         raise ValueError(f"it has {len(row)} values; the table has {len(names)} columns")
     return dict(zip(names, row, strict=True))
-
-
-def _write_line(file: BinaryIO, record: Mapping[str, object]) -> None:
-    file.write(json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n")
-
-
-def _json(value: object) -> object:
-    """Return the value as BigQuery reads it from JSON."""
-    match value:
-        case list():
-            return [_json(item) for item in value]
-        case dict():
-            return {key: _json(item) for key, item in value.items()}
-        case float() if value != value or value in {float("inf"), float("-inf")}:
-            return str(value)
-        case bytes():
-            return base64.b64encode(value).decode()
-        case datetime():
-            return (value if value.tzinfo is None else value.astimezone(UTC)).isoformat()
-        case date() | time():
-            return value.isoformat()
-        case Decimal():
-            return format(value, "f")
-    return value
