@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-TOO_FEW_ANSWERS = "too_few_answers"
+# These items are only waiting for answers: nothing is wrong with them, as far as anyone knows.
+WAITING = ("too_few_answers", "no_answers")
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,15 @@ KNOWN = {
             "Its difficulty lies far outside the abilities of these students.",
         ),
         Flag(
-            TOO_FEW_ANSWERS,
+            "too_few_answers",
             "Too few answers",
-            "Its numbers rest mostly on what items are usually like, not on answers. "
-            "Nothing is wrong with it: wait for more.",
+            "Its numbers rest mostly on what items are usually like. "
+            "Nothing is wrong with it: wait for more answers.",
+        ),
+        Flag(
+            "no_answers",
+            "No answers",
+            "Nobody has answered it, so its numbers are what items are usually like.",
         ),
     )
 }
@@ -71,21 +77,19 @@ def in_use(flags: Sequence[tuple[str, ...]]) -> list[tuple[Flag, int]]:
     """Return each flag that occurs and on how many items, known ones first."""
     counts = Counter(name for names in flags for name in set(names))
     order = {name: place for place, name in enumerate(KNOWN)}
-    # Too few answers is no fault of the item, so it comes after everything else.
-    names = sorted(
-        counts, key=lambda name: (name == TOO_FEW_ANSWERS, order.get(name, len(order)), name)
-    )
+    # Waiting is no fault of the item, so it comes after everything else.
+    names = sorted(counts, key=lambda name: (name in WAITING, order.get(name, len(order)), name))
     return [(explained(name), counts[name]) for name in names]
 
 
 def meaningful(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the flags worth telling: with too few answers the others mean nothing yet."""
-    return (TOO_FEW_ANSWERS,) if TOO_FEW_ANSWERS in names else names
+    return tuple(name for name in names if name in WAITING) or names
 
 
 def needs_more_answers(names: tuple[str, ...]) -> bool:
     """Whether the item is only waiting for answers."""
-    return TOO_FEW_ANSWERS in names
+    return any(name in WAITING for name in names)
 
 
 def needs_a_look(names: tuple[str, ...]) -> bool:

@@ -29,7 +29,7 @@ def scatter(data: ReportData) -> Markup:
     """Draw where the items lie; items beyond an axis lie on its edge."""
     low, high = ability_range(data.theta)
     a, b = data.discrimination, data.difficulty
-    known = np.isfinite(a) & np.isfinite(b)
+    known = _known(data)
     look = np.array([needs_a_look(flags) for flags in data.flags])
     wait = np.array([needs_more_answers(flags) for flags in data.flags])
     top = round_up(min(max(2.0, float(np.quantile(a[known], 0.995)) if known.any() else 2.0), 5.0))
@@ -39,7 +39,7 @@ def scatter(data: ReportData) -> Markup:
         *value_axis(x, y, "Discrimination a", 5),
         *ability_axis(x, BOTTOM, "Difficulty b"),
     ]
-    if int(known.sum()) <= MOST_DOTS:
+    if not in_hexagons(data):
         children += [
             _dots(x, y, b[group & known], a[group & known], kind)
             for kind, group in (("wait", wait), ("fine", ~look & ~wait), ("look", look))
@@ -59,16 +59,22 @@ def scatter(data: ReportData) -> Markup:
 
 
 def beyond(data: ReportData) -> int:
-    """Count the items whose difficulty lies outside the drawing."""
+    """Count the drawn items whose difficulty lies outside the drawing."""
     low, high = ability_range(data.theta)
-    known = np.isfinite(data.difficulty)
-    return int(np.sum((data.difficulty[known] < low) | (data.difficulty[known] > high)))
+    drawn = _known(data)
+    if in_hexagons(data):
+        drawn &= ~np.array([needs_more_answers(flags) for flags in data.flags])
+    b = data.difficulty[drawn]
+    return int(np.sum((b < low) | (b > high)))
 
 
 def in_hexagons(data: ReportData) -> bool:
     """Whether there are too many items for dots."""
-    known = np.isfinite(data.discrimination) & np.isfinite(data.difficulty)
-    return int(known.sum()) > MOST_DOTS
+    return int(_known(data).sum()) > MOST_DOTS
+
+
+def _known(data: ReportData) -> NDArray[np.bool_]:
+    return np.isfinite(data.discrimination) & np.isfinite(data.difficulty)
 
 
 def _dots(x: Scale, y: Scale, b: Floats, a: Floats, kind: str) -> Markup:
@@ -78,7 +84,7 @@ def _dots(x: Scale, y: Scale, b: Floats, a: Floats, kind: str) -> Markup:
     return element("path", d=marks, class_=f"dots {kind}") if marks else Markup("")
 
 
-def _hexagons(px: Floats, py: Floats, look: np.ndarray) -> list[Markup]:
+def _hexagons(px: Floats, py: Floats, look: NDArray[np.bool_]) -> list[Markup]:
     # Hexagon centres form two interleaved grids; each point belongs to the nearer one.
     wide, tall = HEXAGON * math.sqrt(3), HEXAGON * 3
     even = np.stack([np.round(px / wide), np.round(py / tall)])

@@ -31,6 +31,7 @@ class Summary:
         lead: Who answered what.
         verdict: How many items a person should read.
         reasons: Why, most serious first.
+        overlap: Whether some item has more than one reason.
         waiting: How many items have too few answers to judge, or nothing.
         measuring: What the test is like for these students.
         warning: Why the numbers must not be used, or nothing.
@@ -39,6 +40,7 @@ class Summary:
     lead: str
     verdict: str
     reasons: tuple[Reason, ...]
+    overlap: bool
     waiting: str
     measuring: tuple[str, ...]
     warning: str
@@ -60,12 +62,8 @@ def summarise(data: ReportData) -> Summary:
             Reason(flag, counted(count, "item"))
             for flag, count in in_use(look)
         ),
-        waiting=(
-            f"{counted(wait, 'item has', 'items have')} too few answers to be judged yet; "
-            f"nothing is wrong with {'it' if wait == 1 else 'them'}, more answers will tell."
-            if wait
-            else ""
-        ),
+        overlap=any(len(flags) > 1 for flags in look),
+        waiting=_waiting(wait),
         measuring=tuple(filter(None, (_difficulty(data), _precision(data)))),
         warning=(
             ""
@@ -73,6 +71,16 @@ def summarise(data: ReportData) -> Summary:
             else "The calibration did not converge. Do not use these item parameters."
         ),
     )  # fmt: skip
+
+
+def _waiting(wait: int) -> str:
+    if not wait:
+        return ""
+    have, them = ("has", "it") if wait == 1 else ("have", "them")
+    return (
+        f"{counted(wait, 'item')} {have} too few answers to be judged yet; "
+        f"nothing is wrong with {them}, more answers will tell."
+    )
 
 
 def _verdict(look: int, judged: int) -> str:
@@ -86,7 +94,8 @@ def _verdict(look: int, judged: int) -> str:
 
 def _difficulty(data: ReportData) -> str:
     answers = float(np.sum(data.answers))
-    known = data.difficulty[np.isfinite(data.difficulty)]
+    judged = np.array([not needs_more_answers(flags) for flags in data.flags])
+    known = data.difficulty[judged & np.isfinite(data.difficulty)]
     if not answers or not len(known):
         return ""
     right = np.nansum(np.asarray(data.share_correct) * np.asarray(data.answers)) / answers
