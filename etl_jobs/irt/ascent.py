@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from etl_jobs.irt.models import FloatArray
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from etl_jobs.irt.models import FloatArray
 
 # How many past moves shape the next one.
 _MEMORY = 10
@@ -44,12 +46,13 @@ class Slope:
     @property
     def steepness(self) -> float:
         """The largest |score| / sqrt(information): how far the top is, in standard errors."""
-        scale = np.sqrt(np.diagonal(self.information, axis1=1, axis2=2))
+        scale: FloatArray = np.sqrt(np.diagonal(self.information, axis1=1, axis2=2))
         return float(np.max(np.abs(self.score) / scale))
 
     def newton_step(self, score: FloatArray) -> FloatArray:
         """The step to where the score would vanish, item by item and along the joint ones."""
-        step: FloatArray = np.linalg.solve(self.information, score[..., np.newaxis])[..., 0]
+        solved = np.linalg.solve(self.information, score[..., np.newaxis])
+        step: FloatArray = solved[..., 0].astype(np.float64, copy=False)
         for direction in self.joint:
             step += float(np.vdot(direction, score)) * direction
         return step

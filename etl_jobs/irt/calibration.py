@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from etl_jobs.irt.ascent import climb
+from etl_jobs.irt.ascent import Move, climb
 from etl_jobs.irt.errors import NotConverged, TooFewResponses
 from etl_jobs.irt.expectation import blocks_of
 from etl_jobs.irt.flags import Flag, flag_items
@@ -17,12 +16,19 @@ from etl_jobs.irt.objective import Evaluation, MarginalPosterior
 from etl_jobs.irt.patterns import Patterns
 from etl_jobs.irt.priors import DEFAULT_PRIORS, NO_PRIORS, LogNormal, Priors
 from etl_jobs.irt.quadrature import Grid
-from etl_jobs.irt.responses import Labels, Responses
 from etl_jobs.irt.standard_errors import InformationKind, item_covariance
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from etl_jobs.irt.responses import Labels, Responses
 
 # A grid is fine enough once one with twice as many nodes would move no parameter by this.
 _GRID_AGREEMENT = 5e-5
-_FINEST_GRID = 1000
+_FINEST_GRID = 1500
+_FEWEST_NODES = 61
+_MOST_NODES = 401
+_NEARBY = 1e-2
 # The scaled score that still counts as the top.
 _STEEPEST_TOP = 0.01
 # Without priors an item can run away: the likelihood then rises for ever.
@@ -81,7 +87,7 @@ class Calibration:
 
     @property
     def difficulty(self) -> FloatArray:
-        """b = -d / a, the ability at which half the answers are right, shape (items,)."""
+        """The ability at which half the answers are right, b = -d / a, shape (items,)."""
         return difficulty(self.discrimination, self.intercept)
 
     @property
@@ -102,7 +108,8 @@ class Calibration:
                 (self.intercept / self.discrimination**2, -1 / self.discrimination), axis=1
             )
         variance = np.einsum("im,imn,in->i", gradient, self.covariance, gradient)
-        return np.sqrt(variance)
+        error: FloatArray = np.sqrt(variance)
+        return error
 
 
 def calibrate(
@@ -110,11 +117,11 @@ def calibrate(
     *,
     model: Literal["2PL"] = "2PL",
     priors: Priors | None = DEFAULT_PRIORS,
-    nodes: int = 61,
-    span: float = 6.0,
+    nodes: int | None = None,
+    span: float = 8.0,
     max_iterations: int = 500,
     tolerance: float = 1e-5,
-    standard_errors: Literal["auto", "joint", "by item"] = "auto",
+    standard_errors: Literal["auto", "joint", "near"] = "auto",
     on_failure: Literal["raise", "return"] = "raise",
 ) -> Calibration:
     """The items' parameters, with standard errors and flags.
@@ -128,7 +135,8 @@ def calibrate(
         responses: At least two persons and two items with answers, not all alike.
         model: The two-parameter logistic model.
         priors: None is maximum likelihood. Then every item needs right and wrong answers.
-        nodes: Grid points to begin with, spaced equally over [-span, span].
+        nodes: Grid points to begin with, spaced equally over [-span, span]; by default as many
+            as the person with the most answers calls for.
         span: The largest ability on the grid.
         max_iterations: Passes over the answers, all grids together.
         tolerance: The search ends when a step changes no parameter by more.
@@ -149,9 +157,16 @@ def calibrate(
 
     patterns = Patterns.of(responses)
     blocks = blocks_of(patterns)
-    objective = MarginalPosterior(blocks, Grid.standard_normal(nodes, span), believed)
+    grid = Grid.standard_normal(nodes or _enough_nodes(responses, span), span)
+    objective = MarginalPosterior(blocks, grid, believed)
     point = objective.point(*_first_guess(answers, right, believed))
-    moves, passes = (), 0
+    passes = 0
+    moves: tuple[Move, ...] = ()
+    if len(grid.nodes) > 2 * _FEWEST_NODES:
+        # Most of the way is as well found on a coarser grid.
+        coarse = MarginalPosterior(blocks, Grid.standard_normal(_FEWEST_NODES, span), believed)
+        near = climb(coarse, point, tolerance=_NEARBY, max_evaluations=max_iterations)
+        passes, point, moves = near.evaluations, near.point, near.moves
     while True:
         found = climb(
             objective,
@@ -238,6 +253,15 @@ def _require_enough(
         raise TooFewResponses(
             f"{items} items cannot tell their discriminations without a prior; it takes 3"
         )
+
+
+def _enough_nodes(responses: Responses, span: float) -> int:
+    """Nodes a little wider apart than the narrowest posterior is likely to be."""
+    longest = int(responses.answers_per_person().max())
+    # An answer to an item of discrimination 1 tells at most 1/4.
+    narrowest = 1 / np.sqrt(1 + longest / 4)
+    nodes = 1 + 2 * int(np.ceil(span / (1.4 * narrowest)))
+    return min(max(nodes, _FEWEST_NODES), _MOST_NODES)
 
 
 def _first_guess(

@@ -7,18 +7,21 @@ block's posterior stays in the processor's cache and memory stays flat.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
-from etl_jobs.irt.models import FloatArray, ItemTables
-from etl_jobs.irt.patterns import Patterns
-from etl_jobs.irt.quadrature import Grid
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from etl_jobs.irt.models import FloatArray, ItemTables
+    from etl_jobs.irt.patterns import Patterns
+    from etl_jobs.irt.quadrature import Grid
 
 # Above this share of answered cells a dense product beats a sparse one.
 _DENSE_SHARE = 0.25
@@ -56,9 +59,9 @@ class SparseBlock:
     answers: sparse.csr_array
     count: FloatArray
 
-    def log_likelihood(self, tables: ItemTables) -> FloatArray:
-        """Of each pattern at each node, shape (patterns, nodes)."""
-        product: FloatArray = self.answers @ tables.log_outcome.reshape(self.answers.shape[1], -1)
+    def total(self, outcome: FloatArray) -> FloatArray:
+        """Values (items, 2, nodes) of each answer, summed, shape (patterns, nodes)."""
+        product: FloatArray = self.answers @ outcome.reshape(self.answers.shape[1], -1)
         return product
 
     def tally(self, weight: FloatArray) -> FloatArray:
@@ -97,13 +100,13 @@ class DenseBlock:
     answered: NDArray[np.uint8]
     count: FloatArray
 
-    def log_likelihood(self, tables: ItemTables) -> FloatArray:
-        """Of each pattern at each node, shape (patterns, nodes)."""
-        log_wrong, log_right = tables.log_outcome[:, 0], tables.log_outcome[:, 1]
-        total = self.right.astype(np.float64) @ (log_right - log_wrong)
-        total += np.delete(log_wrong, self.gaps, axis=0).sum(axis=0)
+    def total(self, outcome: FloatArray) -> FloatArray:
+        """Values (items, 2, nodes) of each answer, summed, shape (patterns, nodes)."""
+        wrong, right = outcome[:, 0], outcome[:, 1]
+        total = self.right.astype(np.float64) @ (right - wrong)
+        total += np.delete(wrong, self.gaps, axis=0).sum(axis=0)
         if self.gaps.size:
-            total += self.answered.astype(np.float64) @ log_wrong[self.gaps]
+            total += self.answered.astype(np.float64) @ wrong[self.gaps]
         return total
 
     def tally(self, weight: FloatArray) -> FloatArray:
@@ -165,7 +168,7 @@ def posterior(block: Block, tables: ItemTables, grid: Grid) -> tuple[FloatArray,
         Probabilities that sum to 1 along each row, shape (patterns, nodes), and the marginal
         log-likelihood of each pattern, shape (patterns,).
     """
-    joint = block.log_likelihood(tables)
+    joint = block.total(tables.log_outcome)
     joint += grid.log_weights
     peak = joint.max(axis=1, keepdims=True)
     joint -= peak
@@ -205,14 +208,18 @@ def mean_at_answers(
 def _expect_strand(
     blocks: Sequence[Block], tables: ItemTables, grid: Grid
 ) -> tuple[float, FloatArray]:
-    log_likelihood, tally = 0.0, None
-    for block in blocks:
-        weight, log_marginal = posterior(block, tables, grid)
-        log_likelihood += float(block.count @ log_marginal)
-        weight *= block.count[:, np.newaxis]
-        part = block.tally(weight)
-        tally = part if tally is None else np.add(tally, part, out=tally)
+    log_likelihood, tally = _expect_block(blocks[0], tables, grid)
+    for block in blocks[1:]:
+        more, part = _expect_block(block, tables, grid)
+        log_likelihood += more
+        tally += part
     return log_likelihood, tally
+
+
+def _expect_block(block: Block, tables: ItemTables, grid: Grid) -> tuple[float, FloatArray]:
+    weight, log_marginal = posterior(block, tables, grid)
+    weight *= block.count[:, np.newaxis]
+    return float(block.count @ log_marginal), block.tally(weight)
 
 
 def _sparse_blocks(patterns: Patterns, first: int, last: int) -> Iterator[SparseBlock]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from etl_jobs.irt.models import FloatArray, difficulty
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Flag = Literal[
     "no_answers",

@@ -37,16 +37,12 @@ def difficulty(discrimination: ArrayLike, intercept: ArrayLike) -> FloatArray:
         return -np.asarray(intercept, np.float64) / np.asarray(discrimination, np.float64)
 
 
-def probability(
-    ability: ArrayLike, discrimination: ArrayLike, intercept: ArrayLike
-) -> FloatArray:
+def probability(ability: ArrayLike, discrimination: ArrayLike, intercept: ArrayLike) -> FloatArray:
     """The probability of a right answer, shape (items, abilities). Never overflows."""
     return item_tables(ability, discrimination, intercept).probability
 
 
-def item_tables(
-    ability: ArrayLike, discrimination: ArrayLike, intercept: ArrayLike
-) -> ItemTables:
+def item_tables(ability: ArrayLike, discrimination: ArrayLike, intercept: ArrayLike) -> ItemTables:
     """Probabilities and their logarithms, exact to rounding at any log-odds.
 
     Args:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,7 +11,11 @@ from etl_jobs.irt.ascent import Slope
 from etl_jobs.irt.expectation import Block, Sums, expect
 from etl_jobs.irt.models import FloatArray, item_tables
 from etl_jobs.irt.priors import LogNormal, Priors
-from etl_jobs.irt.quadrature import Grid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from etl_jobs.irt.quadrature import Grid
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from etl_jobs.irt.models import FloatArray
-from etl_jobs.irt.responses import Responses
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from etl_jobs.irt.models import FloatArray
+    from etl_jobs.irt.responses import Responses
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,9 +65,7 @@ class Patterns:
         return len(self.count)
 
 
-def _digests(
-    code: NDArray[np.int32], start: NDArray[np.int64], items: int
-) -> NDArray[np.uint64]:
+def _digests(code: NDArray[np.int32], start: NDArray[np.int64], items: int) -> NDArray[np.uint64]:
     """A 64-bit number for each row of answers: the wrapping sum of one for each answer."""
     # splitmix64: well mixed, the same on every machine, and without any state.
     mixed = np.arange(1, 2 * items + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
@@ -81,7 +81,9 @@ def _positions(begin: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[n
     """begin[0], begin[0] + 1, ... for each row's length, one row after the other."""
     end = np.cumsum(length)
     shift = begin - (end - length)
-    return np.arange(end[-1] if len(end) else 0) + np.repeat(shift, length)
+    positions: NDArray[np.int64] = np.arange(end[-1] if len(end) else 0)
+    positions += np.repeat(shift, length)
+    return positions
 
 
 def _equal_rows(
@@ -93,4 +95,6 @@ def _equal_rows(
     """Whether the rows that begin at left and at right agree over their common length."""
     differs = code[_positions(left, length)] != code[_positions(right, length)]
     row = np.repeat(np.arange(len(length)), length)
-    return np.bincount(row[differs], minlength=len(length)) == 0
+    differences: NDArray[np.int64] = np.bincount(row[differs], minlength=len(length))
+    equal: NDArray[np.bool_] = differences == 0
+    return equal

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from etl_jobs.irt.models import FloatArray
+if TYPE_CHECKING:
+    from etl_jobs.irt.models import FloatArray
 
 
 def _check_deviation(deviation: float) -> None:
     if not deviation > 0:
         raise ValueError(f"a prior's deviation is {deviation}; expected a positive number")
+
 
 @dataclass(frozen=True, slots=True)
 class Normal:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from etl_jobs.irt.models import FloatArray
+if TYPE_CHECKING:
+    from etl_jobs.irt.models import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -141,8 +140,9 @@ class Responses:
 def _as_correct(correct: ArrayLike) -> NDArray[np.int8]:
     """1, 0, and -1 for a missing answer."""
     if isinstance(correct, np.ma.MaskedArray):
-        correct = correct.astype(np.float64).filled(np.nan)
-    values = np.asarray(correct)
+        values = np.ma.filled(correct.astype(np.float64), np.nan)
+    else:
+        values = np.asarray(correct)
     if values.ndim != 1:
         raise ValueError(f"correct has shape {values.shape}; expected one value for each answer")
     if values.dtype.kind == "b":
@@ -177,7 +177,7 @@ def _as_codes(
         raise ValueError(f"the {what} labels are not distinct")
     if column.dtype.kind not in "iu" and column.size:
         raise ValueError(f"{what} holds {column.dtype}; beside labels it is their integer index")
-    if column.size and not (0 <= column.min() and column.max() < len(known)):
+    if column.size and (column.min() < 0 or column.max() >= len(known)):
         raise ValueError(
             f"{what} runs from {column.min()} to {column.max()}, with {len(known)} labels"
         )
@@ -189,11 +189,11 @@ def _rank(what: str, column: Labels) -> tuple[NDArray[np.int64], Labels]:
         raise ValueError(f"{what} is missing in some rows")
     if column.dtype.kind == "f" and np.isnan(column).any():
         raise ValueError(f"{what} is missing in some rows")
-    if column.dtype.kind in "iu" and column.size and 0 <= column.min():
-        # Integers that fill their range are ranked by counting, without a sort.
-        if column.max() < 4 * column.size + 1024:
-            seen = np.bincount(column) > 0
-            rank = np.cumsum(seen) - 1
-            return rank[column], np.flatnonzero(seen).astype(column.dtype)
+    small = 4 * column.size + 1024
+    if column.dtype.kind in "iu" and column.size and column.min() >= 0 and column.max() < small:
+        # Integers that nearly fill their range are ranked by counting, without a sort.
+        seen = np.bincount(column) > 0
+        rank = np.cumsum(seen) - 1
+        return rank[column], np.flatnonzero(seen).astype(column.dtype)
     labels, codes = np.unique(column, return_inverse=True)
     return codes.astype(np.int64), labels

@@ -6,21 +6,24 @@ costs: the posterior covariance of each person's score, summed over persons.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from etl_jobs.irt.expectation import Block, Sums, posterior
 from etl_jobs.irt.models import FloatArray, ItemTables, item_tables
-from etl_jobs.irt.patterns import Patterns
-from etl_jobs.irt.priors import Priors
-from etl_jobs.irt.quadrature import Grid
 
-InformationKind = Literal["joint", "by item"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-# Multiplications that "auto" spends on the joint information: about a second.
-_JOINT_EFFORT = 2e10
+    from etl_jobs.irt.patterns import Patterns
+    from etl_jobs.irt.priors import Priors
+    from etl_jobs.irt.quadrature import Grid
+
+InformationKind = Literal["joint", "near"]
+
+# Multiplications that "auto" spends on the joint information: a few hundredths of a second.
+_JOINT_EFFORT = 2e8
 # Numbers held at once in it.
 _JOINT_BUFFER = 4_000_000
 
@@ -34,7 +37,7 @@ def item_covariance(
     intercept: FloatArray,
     sums: Sums,
     *,
-    kind: Literal["auto", "joint", "by item"],
+    kind: Literal["auto", "joint", "near"],
 ) -> tuple[FloatArray, InformationKind]:
     """Each item's covariance of (discrimination, intercept), shape (items, 2, 2).
 
@@ -50,11 +53,7 @@ def item_covariance(
     effort = float(len(patterns)) * len(grid.nodes) * (2 * patterns.items) ** 2
     if kind == "joint" or (kind == "auto" and effort <= _JOINT_EFFORT):
         return _joint_covariance(patterns, blocks, tables, grid, complete), "joint"
-    missing = _second_moments(tables, grid, sums)
-    for block in blocks:
-        weight, _ = posterior(block, tables, grid)
-        missing -= block.squared_scores(weight, tables, grid)
-    return _inverse(complete - missing), "by item"
+    return _near_covariance(blocks, tables, grid, complete, sums, discrimination), "near"
 
 
 def _complete_information(tables: ItemTables, grid: Grid, sums: Sums) -> FloatArray:
@@ -63,11 +62,42 @@ def _complete_information(tables: ItemTables, grid: Grid, sums: Sums) -> FloatAr
     return moments
 
 
-def _second_moments(tables: ItemTables, grid: Grid, sums: Sums) -> FloatArray:
-    """The posterior mean of each person's squared score, summed over persons."""
+def _near_covariance(
+    blocks: Sequence[Block],
+    tables: ItemTables,
+    grid: Grid,
+    complete: FloatArray,
+    sums: Sums,
+    discrimination: FloatArray,
+) -> FloatArray:
+    """Each item's own observed information inverted, and what all items share added.
+
+    Items hang together almost only through the origin and the unit of the ability scale.
+    Along those two directions the information of all items is found exactly.
+    """
+    powers = np.vander(grid.nodes, 3)
     squared = sums.right * (1 - tables.probability) ** 2 + sums.wrong * tables.probability**2
-    moments: FloatArray = (squared @ np.vander(grid.nodes, 3))[:, [[0, 1], [1, 2]]]
-    return moments
+    observed = complete - (squared @ powers)[:, [[0, 1], [1, 2]]]
+    # Moving the origin or the unit of all items is moving a person's ability.
+    slope = np.stack((-tables.probability, 1 - tables.probability), axis=1)
+    slope *= discrimination[:, np.newaxis, np.newaxis]
+    missing = np.zeros((2, 2))
+    for block in blocks:
+        weight, _ = posterior(block, tables, grid)
+        observed += block.squared_scores(weight, tables, grid)
+        score = block.total(slope)[:, np.newaxis] * grid.nodes ** np.array([[0], [1]])
+        score -= np.einsum("pk,pmk->pm", weight, score)[:, :, np.newaxis]
+        weight *= block.count[:, np.newaxis]
+        missing += np.einsum("pk,pmk,pnk->mn", weight, score, score, optimize=True)
+    directions = np.zeros((2, len(discrimination), 2))
+    directions[0, :, 1] = discrimination
+    directions[1, :, 0] = discrimination
+    along = np.einsum("mia,iab,nib->mn", directions, complete, directions) - missing
+    alone = np.einsum("mia,iab,nib->mn", directions, observed, directions)
+    shared = _inverse(along[np.newaxis])[0] - np.linalg.inv(alone)
+    covariance: FloatArray = _inverse(observed)
+    covariance += np.einsum("mia,mn,nib->iab", directions, shared, directions)
+    return covariance
 
 
 def _joint_covariance(
@@ -78,10 +108,10 @@ def _joint_covariance(
     complete: FloatArray,
 ) -> FloatArray:
     items = patterns.items
-    information = np.zeros((items, 2, items, 2))
     each = np.arange(items)
-    information[each, :, each, :] = complete
-    information = information.reshape(2 * items, 2 * items)
+    blockwise = np.zeros((items, 2, items, 2))
+    blockwise[each, :, each, :] = complete
+    information = blockwise.reshape(2 * items, 2 * items)
     row = 0
     for block in blocks:
         weight, _ = posterior(block, tables, grid)

@@ -1,0 +1,66 @@
+"""Item response theory, arrays in and arrays out: numpy and scipy, no cloud and no files.
+
+Calibrate items from answers, then place persons on their scale:
+
+    >>> import numpy as np
+    >>> from etl_jobs.irt import Responses, calibrate, estimate_abilities
+    >>> draw = np.random.default_rng(1)
+    >>> ability, difficulty = draw.standard_normal((2000, 1)), np.linspace(-1, 1, 10)
+    >>> answers = draw.random((2000, 10)) < 1 / (1 + np.exp(difficulty - ability))
+    >>> responses = Responses.from_dense(answers)
+    >>> calibration = calibrate(responses)
+    >>> calibration.converged
+    True
+    >>> bool(np.all(np.abs(calibration.difficulty - difficulty) < 0.2))
+    True
+    >>> estimate_abilities(calibration, responses).ability.shape
+    (2000,)
+"""
+
+from etl_jobs.irt.calibration import Calibration, calibrate
+from etl_jobs.irt.errors import CalibrationError, NotConverged, TooFewResponses
+from etl_jobs.irt.flags import FLAGS, Flag
+from etl_jobs.irt.information import (
+    characteristic_curves,
+    information_curve,
+    item_information,
+    measurement_error,
+    observed_curves,
+)
+from etl_jobs.irt.models import difficulty, probability
+from etl_jobs.irt.priors import DEFAULT_PRIORS, LogNormal, Normal, Priors
+from etl_jobs.irt.responses import Responses
+from etl_jobs.irt.scoring import (
+    Abilities,
+    estimate_abilities,
+    held_out_log_loss,
+    log_likelihood,
+    predict,
+)
+
+__all__ = [
+    "Responses",
+    "calibrate",
+    "Calibration",
+    "Priors",
+    "Normal",
+    "LogNormal",
+    "DEFAULT_PRIORS",
+    "Flag",
+    "FLAGS",
+    "estimate_abilities",
+    "Abilities",
+    "log_likelihood",
+    "predict",
+    "held_out_log_loss",
+    "probability",
+    "difficulty",
+    "characteristic_curves",
+    "observed_curves",
+    "item_information",
+    "information_curve",
+    "measurement_error",
+    "CalibrationError",
+    "TooFewResponses",
+    "NotConverged",
+]

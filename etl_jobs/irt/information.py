@@ -1,0 +1,67 @@
+"""What items and the whole test tell about persons of each ability."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from etl_jobs.irt.models import FloatArray, probability
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from etl_jobs.irt.calibration import Calibration
+
+
+def characteristic_curves(calibration: Calibration, ability: ArrayLike) -> FloatArray:
+    """The probability of a right answer to each item, shape (items, abilities)."""
+    return probability(ability, calibration.discrimination, calibration.intercept)
+
+
+def observed_curves(calibration: Calibration) -> FloatArray:
+    """The proportion right at each of the calibration's nodes, shape (items, nodes).
+
+    Beside the characteristic curve it shows how well the model fits. NaN where less than
+    half a person is expected.
+    """
+    persons = calibration.expected_answers
+    proportion = np.full_like(persons, np.nan)
+    np.divide(calibration.expected_right, persons, out=proportion, where=persons >= 0.5)
+    return proportion
+
+
+def item_information(calibration: Calibration, ability: ArrayLike) -> FloatArray:
+    """Fisher's information about ability in each item, a^2 P (1 - P), (items, abilities)."""
+    right = characteristic_curves(calibration, ability)
+    squared: FloatArray = calibration.discrimination[:, np.newaxis] ** 2
+    return squared * right * (1 - right)
+
+
+def information_curve(
+    calibration: Calibration, ability: ArrayLike, *, items: NDArray[np.bool_] | None = None
+) -> FloatArray:
+    """The information of a test of these items, shape (abilities,).
+
+    Args:
+        calibration: The items.
+        ability: Shape (abilities,).
+        items: Which items the test has; all without it.
+    """
+    information = item_information(calibration, ability)
+    chosen = information if items is None else information[items]
+    total: FloatArray = chosen.sum(axis=0)
+    return total
+
+
+def measurement_error(
+    calibration: Calibration, ability: ArrayLike, *, items: NDArray[np.bool_] | None = None
+) -> FloatArray:
+    """The standard error of measurement, 1 / sqrt(information); infinite without any.
+
+    It is that of an ability judged by the test alone. `estimate_abilities` also knows how
+    abilities are distributed, and errs less.
+    """
+    with np.errstate(divide="ignore"):
+        error: FloatArray = 1 / np.sqrt(information_curve(calibration, ability, items=items))
+    return error
