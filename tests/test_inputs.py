@@ -8,7 +8,8 @@ import pickle
 import resource
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -22,9 +23,6 @@ from etl_jobs.inputs import convert_file, load_input
 from etl_jobs.mapping import LogMapping, read_mapping
 from etl_jobs.sources import load_sources
 from gcp_accessor import BigQueryAccessor
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HEADER = "answer_id,student_id,item_id,correct,answered_at"
 ROW = "a1,ana,q1,1,2024-03-01T09:00:00Z"
@@ -917,6 +915,48 @@ def test_a_mapping_that_cannot_be_read_is_refused(desk: Desk) -> None:
         read_mapping(desk.folder / "nope.yaml")
     with pytest.raises(InputError, match=r"latin.yaml: is not UTF-8"):
         read_mapping(desk.file("latin.yaml", "columns: {exam: é}".encode("latin-1")))
+
+
+# --- The page ------------------------------------------------------------------------------
+
+PAGE = Path(__file__).resolve().parents[1] / "docs/inputs.md"
+
+
+def block(language: str) -> str:
+    """Return the page's first block in a language."""
+    return PAGE.read_text().split(f"```{language}\n")[1].split("```")[0]
+
+
+def test_the_log_and_mapping_of_the_page_belong_together(desk: Desk) -> None:
+    rows = desk.convert(desk.file("log.csv", block("csv")), desk.mapping(block("yaml")))
+
+    assert [(row["answer_id"], row["correct"], row["answered_at"]) for row in rows] == [
+        ("ana-1", 1, utc("2024-03-04 08:12")),
+        ("ana-2", 0, utc("2024-03-04 08:15")),
+        ("ben-1", None, utc("2024-03-04 09:02")),
+    ]
+
+
+def test_every_rule_on_the_page_is_a_rule(desk: Desk) -> None:
+    rules = [line.split("`")[1] for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+    rules = [rule for rule in rules if ": " in rule]
+
+    assert len(rules) == 8
+    for rule in rules:
+        assert desk.mapping(f"columns:\n  {rule}").rules
+
+
+def test_the_page_quotes_a_sentence_that_is_said(desk: Desk) -> None:
+    assert desk.csv_refusal(*[ROW] * 16, "a17,ana,q17,maybe,") == block("text").strip()
+
+
+def test_the_view_on_the_page_has_the_columns_of_the_table() -> None:
+    import sqlglot
+
+    view = sqlglot.parse_one(block("sql"), read="bigquery")
+
+    source = load_sources()["raw.answers"]
+    assert view.expression.named_selects == [column.name for column in source.columns]
 
 
 # --- Into the warehouse --------------------------------------------------------------------
