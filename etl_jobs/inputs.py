@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from etl_jobs.conversion import BadValue, convert
 from etl_jobs.errors import InputError, JobError, nearest
-from etl_jobs.log_file import LogFile, open_log
+from etl_jobs.logs import LogFile, open_log
 from etl_jobs.mapping import ROW, Copied, LogMapping, columns_read
 from etl_jobs.sources import Source, load_sources
 

@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from etl_jobs import checked_text, log_file
 from etl_jobs.errors import ContractError, InputError, JobError, TooFewResponses
 from etl_jobs.inputs import convert_file, load_input
+from etl_jobs.logs import checked_text, ndjson_log
 from etl_jobs.mapping import LogMapping, read_mapping
 from etl_jobs.sources import load_sources
 from gcp_accessor import BigQueryAccessor
@@ -258,7 +258,7 @@ def test_further_columns_are_ignored_and_named(desk: Desk) -> None:
 def test_rows_beyond_the_first_block_are_read_and_numbered(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_file, "BLOCK_BYTES", 1024)
+    monkeypatch.setattr(checked_text, "BLOCK_BYTES", 1024)
     lines = [f"a{number},ana,q{number},1,2024-03-01" for number in range(1, 501)]
     records = [dict(zip(HEADER.split(","), line.split(","), strict=True)) for line in lines]
     good_csv = desk.file("good.csv", "\n".join((HEADER, *lines)))
@@ -364,7 +364,7 @@ def test_arrow_reads_a_json_line_as_python_does_or_leaves_it_to_python(
     text = "\n".join(json.dumps(record) for record in records).encode()
     expected = [{name: record.get(name) for name in ("x", "y")} for record in records]
 
-    table = log_file._arrow_records(text)
+    table = ndjson_log.arrow_records(text)
 
     if table is not None:
         got = [{name: row.get(name) for name in ("x", "y")} for row in table.to_pylist()]
@@ -481,7 +481,7 @@ def test_an_inch_mark_inside_a_value_is_no_open_quote(desk: Desk) -> None:
 
 
 def test_a_row_longer_than_a_block_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_file, "BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr(checked_text, "BLOCK_BYTES", 1 << 20)
     long = "x" * (3 << 20)
 
     in_csv = desk.csv_refusal(f"a1,{long},q1,1,2024-03-01")
@@ -550,7 +550,7 @@ def test_half_a_character_at_the_end_is_refused(desk: Desk) -> None:
 def test_characters_across_the_edges_of_blocks_are_read(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_file, "BLOCK_BYTES", 101)
+    monkeypatch.setattr(checked_text, "BLOCK_BYTES", 101)
 
     rows = desk.csv(*(f"🦉{number},é,ü,1,2024-03-01" for number in range(100)))
 
