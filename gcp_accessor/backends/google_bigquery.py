@@ -254,7 +254,8 @@ class GoogleWarehouse:
         )
         config.query_parameters = [query_parameter(parameter) for parameter in statement.parameters]
         config.labels = dict(statement.labels)
-        config.maximum_bytes_billed = statement.max_bytes_billed
+        if statement.max_bytes_billed is not None:
+            config.maximum_bytes_billed = statement.max_bytes_billed
         if statement.default_dataset is not None:
             config.default_dataset = bigquery.DatasetReference(
                 self.client.project, statement.default_dataset

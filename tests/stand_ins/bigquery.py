@@ -20,7 +20,10 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from google.api_core import exceptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
 
+from gcp_accessor import BigQueryAccessor
 from gcp_accessor.backends import LoadSettings, Statement
 from gcp_accessor.errors import CostLimitExceeded, LoadFailed, UnsupportedLocally
 from gcp_accessor.schema import TableName
@@ -44,6 +47,7 @@ _STATUSES = {
     "invalidQuery": 400,
     "notFound": 404,
     "notImplemented": 501,
+    "standInBroke": 500,
     "stopped": 400,
 }
 
@@ -81,7 +85,8 @@ class ApiError(Exception):
                 return cls("duplicate", error.message)
             case exceptions.BadRequest():
                 return cls("invalidQuery", error.message)
-        return cls("internalError", f"{type(error).__name__}: {error}")
+        # Not the service's fault but this module's: a reason that no client waits and retries for.
+        return cls("standInBroke", f"{type(error).__name__}: {error}")
 
 
 @dataclass
@@ -137,6 +142,7 @@ class BigQueryStandIn:
         self._modified: dict[str, tuple[str | None, int]] = {}
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
+        self._clients: list[bigquery.Client] = []
         handler = type("Handler", (_Handler,), {"service": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
@@ -155,9 +161,21 @@ class BigQueryStandIn:
             job.cancelled.set()
         for thread in self._threads:
             thread.join()
+        for client in self._clients:
+            client.close()
         self._server.shutdown()
         self._serving.join()
         self._server.server_close()
+
+    def accessor(self, **options: Any) -> BigQueryAccessor:
+        """Return an accessor whose client of Google's speaks to this service."""
+        client = bigquery.Client(
+            project=self.project,
+            credentials=AnonymousCredentials(),
+            client_options={"api_endpoint": self.url},
+        )
+        self._clients.append(client)
+        return BigQueryAccessor(client=client, **options)
 
     def fail(self, reason: str, *, on: str = "", times: int = 1) -> None:
         """Answer the next requests that match `on` with this error."""

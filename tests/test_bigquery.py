@@ -1,0 +1,84 @@
+"""The accessor itself: where it works, before and beside any call."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gcp_accessor import BigQueryAccessor
+from gcp_accessor.errors import UnsupportedLocally
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_environment_names_the_folder_when_nothing_else_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GCP_ACCESSOR_LOCAL", str(tmp_path))
+
+    assert BigQueryAccessor().local == tmp_path
+    assert BigQueryAccessor(project="a-project").local is None
+
+
+def test_a_folder_and_a_project_are_one_too_many(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="local= is instead of project="):
+        BigQueryAccessor("a-project", local=tmp_path)
+
+
+def test_an_accessor_is_a_recipe_that_can_be_pickled(tmp_path: Path) -> None:
+    accessor = BigQueryAccessor(local=tmp_path, dataset="d", labels={"a": "b"}, timeout=5)
+    accessor.query("SELECT 1 AS n")
+
+    again = pickle.loads(pickle.dumps(accessor))
+
+    assert (again.dataset, again.labels, again.timeout) == ("d", {"a": "b"}, 5)
+    assert again.query("SELECT 1 AS n").scalar() == 1
+
+
+def test_a_forked_process_opens_the_folder_for_itself(tmp_path: Path) -> None:
+    accessor = BigQueryAccessor(local=tmp_path)
+    accessor.query("SELECT 1 AS n")
+    parents = accessor._backend
+
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, b"new" if accessor._backend is not parents else b"same")
+        os._exit(0)
+    os.waitpid(child, 0)
+
+    assert os.read(read, 10) == b"new"
+    os.close(read)
+    os.close(write)
+
+
+def test_a_folder_has_no_client_of_googles(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedLocally, match="works on the folder"):
+        _ = BigQueryAccessor(local=tmp_path).bq_client
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"use_legacy_sql": True}, {"udf_resources": ["f"]}, {"table_definitions": {"t": object()}}],
+)
+def test_an_option_that_only_google_has_is_refused_on_a_folder(
+    tmp_path: Path, options: dict[str, object]
+) -> None:
+    accessor = BigQueryAccessor(local=tmp_path)
+
+    with pytest.raises(UnsupportedLocally, match=next(iter(options))):
+        accessor.execute_query("SELECT 1 AS n", **options)  # type: ignore[arg-type]
+
+
+def test_an_option_that_changes_no_row_is_accepted_on_a_folder(tmp_path: Path) -> None:
+    accessor = BigQueryAccessor(local=tmp_path)
+
+    rows = accessor.execute_query(
+        "SELECT 1 AS n", None, "prefix", "US", 30, 100, priority="BATCH", use_query_cache=False
+    )
+
+    assert rows == [[1]]

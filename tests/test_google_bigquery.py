@@ -1,0 +1,280 @@
+"""What only a service can do: answer late, twice, in pages, or not at all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from google.api_core import exceptions
+from google.auth.exceptions import DefaultCredentialsError
+
+from gcp_accessor import BigQueryAccessor
+from gcp_accessor.backends.duckdb import DuckDBWarehouse
+from gcp_accessor.errors import QueryTimeout
+from gcp_accessor.schema import TableName
+from tests.stand_ins.bigquery import BigQueryStandIn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[BigQueryStandIn]:
+    with BigQueryStandIn(DuckDBWarehouse(tmp_path)) as service:
+        yield service
+
+
+@pytest.fixture
+def exams(service: BigQueryStandIn) -> Iterator[BigQueryAccessor]:
+    with service.accessor(dataset="exams") as accessor:
+        accessor.create_dataset("exams")
+        yield accessor
+
+
+def test_rows_come_page_by_page(service: BigQueryStandIn, exams: BigQueryAccessor) -> None:
+    service.page_rows = 7
+
+    result = exams.query("SELECT n FROM UNNEST(GENERATE_ARRAY(1, 50)) AS n ORDER BY n")
+
+    expected = list(range(1, 51))
+    assert [row[0] for row in result.rows()] == expected
+    assert [row[0] for row in result.rows()] == expected
+    assert result.to_arrow()["n"].to_pylist() == expected
+    assert all(batch.num_rows <= 5 for batch in result.batches(max_rows=5))
+
+
+def test_only_the_pages_that_are_read_are_fetched(
+    service: BigQueryStandIn, exams: BigQueryAccessor
+) -> None:
+    service.page_rows = 10
+    result = exams.query("SELECT n FROM UNNEST(GENERATE_ARRAY(1, 1000)) AS n ORDER BY n")
+    before = service.requests.total()
+
+    assert result.first() == {"n": 1}
+    assert len(result._repr_html_()) > 0
+
+    assert service.requests.total() - before <= 1
+
+
+def test_a_small_query_takes_three_requests(
+    service: BigQueryStandIn, exams: BigQueryAccessor
+) -> None:
+    service.requests.clear()
+
+    exams.query("SELECT 1 AS n").rows()
+
+    # Insert, ask whether it is done (once or twice), and its only page.
+    assert service.requests.total() <= 4
+
+
+def test_a_query_out_of_time_is_cancelled(
+    service: BigQueryStandIn, exams: BigQueryAccessor
+) -> None:
+    service.job_seconds = 30
+
+    with pytest.raises(QueryTimeout, match=r"within 0\.3 seconds and was cancelled"):
+        exams.query("SELECT 1 AS n", destination="t", timeout=0.3)
+
+    (job,) = service.jobs.values()
+    assert job.cancelled.is_set()
+    assert job.done.wait(5)
+    assert exams.tables() == []
+
+
+def test_the_service_is_told_to_end_a_job_whose_owner_died(
+    service: BigQueryStandIn, exams: BigQueryAccessor
+) -> None:
+    exams.query("SELECT 1 AS n", timeout=30)
+
+    (job,) = service.jobs.values()
+    assert int(job.configuration["jobTimeoutMs"]) == 90_000
+
+
+def test_ctrl_c_cancels_the_job(service: BigQueryStandIn, exams: BigQueryAccessor) -> None:
+    service.job_seconds = 30
+
+    def interrupt() -> None:
+        while not service.jobs:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        exams.query("SELECT 1 AS n", timeout=60)
+    thread.join()
+
+    (job,) = service.jobs.values()
+    assert job.cancelled.is_set()
+
+
+def test_a_refused_request_says_which_role_is_missing(
+    service: BigQueryStandIn, exams: BigQueryAccessor
+) -> None:
+    service.fail("accessDenied", on="POST .*/jobs")
+
+    with pytest.raises(exceptions.Forbidden) as caught:
+        exams.query("SELECT 1 AS n")
+
+    assert caught.value.__notes__ == [
+        "Running a job takes roles/bigquery.jobUser on the project; reading takes "
+        "roles/bigquery.dataViewer and writing roles/bigquery.dataEditor on the dataset."
+    ]
+
+
+def test_a_dataset_that_may_not_be_seen_is_not_called_absent(
+    service: BigQueryStandIn, exams: BigQueryAccessor
+) -> None:
+    service.fail("accessDenied", on="GET .*/datasets/exams", times=2)
+
+    with pytest.raises(exceptions.Forbidden):
+        exams.check_if_dataset_exists("exams")
+    with pytest.raises(exceptions.Forbidden):
+        exams.check_if_table_exists("exams", "t")
+
+
+def test_a_failing_service_is_asked_again(
+    service: BigQueryStandIn, exams: BigQueryAccessor
+) -> None:
+    service.fail("backendError", on="POST .*/jobs")
+
+    assert exams.query("SELECT 1 AS n").scalar() == 1
+
+
+def test_a_reply_lost_on_the_way_runs_nothing_twice(
+    service: BigQueryStandIn, exams: BigQueryAccessor
+) -> None:
+    service.lose_reply(on="POST .*/jobs")
+
+    exams.query("SELECT 1 AS n", destination="t", if_exists="append")
+
+    assert exams.query("SELECT COUNT(*) AS n FROM t").scalar() == 1
+
+
+def test_a_job_id_is_run_once(service: BigQueryStandIn, exams: BigQueryAccessor) -> None:
+    sql = "SELECT @n AS n"
+
+    for _ in range(2):
+        rows = exams.execute_query(
+            sql,
+            "nightly-2024-03-01",
+            query_parameters={"n": 7},
+            destination="t",
+            write_disposition="WRITE_APPEND",
+        )
+        assert rows == [[7]]
+
+    assert exams.query("SELECT n FROM t").rows() == [[7]]
+
+
+def test_a_job_id_of_another_statement_is_a_conflict(exams: BigQueryAccessor) -> None:
+    exams.execute_query("SELECT @n AS n", "once", query_parameters={"n": 1})
+
+    for sql, n in (("SELECT @n AS m", 1), ("SELECT @n AS n", 2)):
+        with pytest.raises(exceptions.Conflict) as caught:
+            exams.execute_query(sql, "once", query_parameters={"n": n})
+        assert "belongs to another statement" in caught.value.__notes__[0]
+
+
+def test_the_id_of_a_failed_job_is_spent(exams: BigQueryAccessor) -> None:
+    with pytest.raises(exceptions.NotFound):
+        exams.execute_query("SELECT * FROM nowhere", "once")
+
+    with pytest.raises(exceptions.Conflict) as caught:
+        exams.execute_query("SELECT * FROM nowhere", "once")
+
+    assert "never runs an id twice" in caught.value.__notes__[0]
+    assert "nowhere" in caught.value.__notes__[0]
+
+
+def test_labels_and_limits_travel_with_the_job(service: BigQueryStandIn, tmp_path: Path) -> None:
+    with service.accessor(labels={"job": "answers"}, max_bytes_billed=10**9) as accessor:
+        accessor.query("SELECT 1 AS n", labels={"as_of": "2024-03-01"})
+
+    (job,) = service.jobs.values()
+    assert job.configuration["labels"] == {"job": "answers", "as_of": "2024-03-01"}
+    assert job.configuration["query"]["maximumBytesBilled"] == str(10**9)
+
+
+def test_options_of_the_first_release_reach_the_job(
+    service: BigQueryStandIn, exams: BigQueryAccessor
+) -> None:
+    exams.execute_query(
+        "SELECT 1 AS n", priority="BATCH", use_query_cache=False, job_id_prefix="a-"
+    )
+
+    (job,) = service.jobs.values()
+    assert job.id.startswith("a-")
+    assert job.configuration["query"]["priority"] == "BATCH"
+    assert job.configuration["query"]["useQueryCache"] is False
+
+
+def test_a_large_file_is_sent_in_pieces(service: BigQueryStandIn, exams: BigQueryAccessor) -> None:
+    count = exams.load([["x" * 9_000_000], ["y"]], "t", schema={"s": "STRING"})
+
+    assert count == 2
+    assert service.requests["PUT /upload/bigquery/v2/projects/test-project/jobs"] >= 1
+    assert exams.query("SELECT SUM(LENGTH(s)) AS n FROM t").scalar() == 9_000_001
+
+
+def test_a_table_list_of_many_pages_is_whole(
+    service: BigQueryStandIn, exams: BigQueryAccessor
+) -> None:
+    service.page_rows = 2
+    for n in range(5):
+        exams.create_table(f"t{n}", {"n": "INT64"})
+
+    assert exams.tables() == [f"t{n}" for n in range(5)]
+
+
+def test_existence_is_asked_for_by_name(service: BigQueryStandIn, exams: BigQueryAccessor) -> None:
+    service.requests.clear()
+
+    exams.check_if_dataset_exists("exams")
+    exams.check_if_table_exists("exams", "t")
+
+    assert service.requests == {
+        "GET /bigquery/v2/projects/test-project/datasets/exams": 1,
+        "GET /bigquery/v2/projects/test-project/datasets/exams/tables/t": 1,
+    }
+
+
+def test_the_raw_client_is_there_for_the_rest(exams: BigQueryAccessor) -> None:
+    exams.create_table("t", {"n": "INT64"})
+
+    assert exams.bq_client.get_table("exams.t").table_id == "t"
+
+
+def test_no_credentials_is_an_error_that_says_how_to_sign_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "absent.json"))
+    accessor = BigQueryAccessor(project="a-project")
+
+    with pytest.raises(DefaultCredentialsError) as caught:
+        accessor.query("SELECT 1 AS n")
+
+    assert "gcloud auth application-default login" in caught.value.__notes__[0]
+
+
+def test_a_partition_is_addressed_by_its_unit(service: BigQueryStandIn) -> None:
+    from gcp_accessor.backends.google_schema import table_reference, time_partitioning
+
+    units = {}
+    for partition in ("2024", "202403", "20240301", "2024030109"):
+        name = TableName("t", "d", None, partition)
+        partitioning = time_partitioning("day", name)
+        assert partitioning is not None
+        units[table_reference(name, "p").table_id] = partitioning.type_
+
+    assert units == {
+        "t$2024": "YEAR",
+        "t$202403": "MONTH",
+        "t$20240301": "DAY",
+        "t$2024030109": "HOUR",
+    }
