@@ -14,6 +14,8 @@ from etl_jobs.report.numerals import counted
 from etl_jobs.report.svg import Scale, element, figure, path, round_up
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from etl_jobs.report.data import Floats, ReportData
 
 HEIGHT = 456

@@ -109,24 +109,40 @@ def round_up(value: float) -> float:
 
 
 def spread(wanted: list[float], gap: float, top: float, bottom: float) -> list[float]:
-    """Return places at least a gap apart, near the wanted ones, which increase."""
+    """Return places at least a gap apart, near the wanted ones, which increase.
+
+    If there is no room for the gap, the places are as far apart as they can be.
+    """
     gap = min(gap, (bottom - top) / max(1, len(wanted) - 1))
-    groups: list[list[float]] = []
+    blocks: list[_Block] = []
     for place in wanted:
-        groups.append([place, 1.0])
+        block = _Block(place, 1)
         # Neighbours that would overlap become one block around the mean of their wishes.
-        while len(groups) > 1 and _overlap(groups[-2], groups[-1], gap):
-            mean, size = groups.pop()
-            before, count = groups[-1]
-            groups[-1] = [(before * count + mean * size) / (count + size), count + size]
-        for group in groups[-1:]:
-            half = (group[1] - 1) * gap / 2
-            group[0] = min(max(group[0], top + half), bottom - half)
-    return [mean + (k - (size - 1) / 2) * gap for mean, size in groups for k in range(int(size))]
+        while blocks and blocks[-1].end(gap, top, bottom) + gap > block.start(gap, top, bottom):
+            block = blocks.pop().joined(block)
+        blocks.append(block)
+    return [
+        block.start(gap, top, bottom) + place * gap
+        for block in blocks
+        for place in range(block.size)
+    ]
 
 
-def _overlap(above: list[float], below: list[float], gap: float) -> bool:
-    return below[0] - above[0] < (above[1] + below[1]) / 2 * gap - 1e-9
+@dataclass(frozen=True)
+class _Block:
+    mean: float
+    size: int
+
+    def start(self, gap: float, top: float, bottom: float) -> float:
+        length = (self.size - 1) * gap
+        return max(top, min(self.mean - length / 2, bottom - length))
+
+    def end(self, gap: float, top: float, bottom: float) -> float:
+        return self.start(gap, top, bottom) + (self.size - 1) * gap
+
+    def joined(self, other: _Block) -> _Block:
+        size = self.size + other.size
+        return _Block((self.mean * self.size + other.mean * other.size) / size, size)
 
 
 def _text(value: object) -> object:
