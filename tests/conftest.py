@@ -1,0 +1,87 @@
+"""The services that the tests run against: a local folder, and Google's clients over HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gcp_accessor.bigquery import BigQueryAccessor
+from gcp_accessor.storage import CloudStorageAccessor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.stand_ins.cloud_storage import CloudStorageStandIn
+
+BUCKET = "lessons"
+
+
+@pytest.fixture
+def cloud_storage() -> Iterator[CloudStorageStandIn]:
+    """Cloud Storage as a local HTTP service with one empty bucket."""
+    from tests.stand_ins.cloud_storage import CloudStorageStandIn
+
+    with CloudStorageStandIn() as service:
+        service.create_bucket(BUCKET)
+        yield service
+
+
+@pytest.fixture
+def google_store(
+    cloud_storage: CloudStorageStandIn, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[CloudStorageAccessor]:
+    """The accessor through Google's own client, speaking to the stand-in."""
+    from google.auth.credentials import AnonymousCredentials
+
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", cloud_storage.url)
+    with CloudStorageAccessor("a-project", credentials=AnonymousCredentials(), timeout=20) as store:
+        yield store
+
+
+@pytest.fixture
+def local_store(tmp_path: Path) -> CloudStorageAccessor:
+    """The accessor on a folder with one empty bucket."""
+    store = CloudStorageAccessor(local=tmp_path / "place")
+    store.create_bucket(BUCKET)
+    return store
+
+
+@pytest.fixture(params=["local", "google"])
+def store(request: pytest.FixtureRequest) -> CloudStorageAccessor:
+    """An accessor with the empty bucket `lessons`, on each backend in turn."""
+    made: CloudStorageAccessor = request.getfixturevalue(f"{request.param}_store")
+    return made
+
+
+@pytest.fixture(params=["local", "google"])
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BigQueryAccessor]:
+    """BigQuery as a folder, and as Google's own client meets it over HTTP; without datasets."""
+    root = tmp_path / "cloud"
+    root.mkdir()
+    if request.param == "local":
+        with BigQueryAccessor(local=root) as accessor:
+            yield accessor
+        return
+    from gcp_accessor.backends.duckdb import DuckDBWarehouse
+    from tests.stand_ins.bigquery import BigQueryStandIn
+
+    with BigQueryStandIn(DuckDBWarehouse(root)) as service, service.accessor() as accessor:
+        yield accessor
+
+
+@pytest.fixture
+def exams(warehouse: BigQueryAccessor) -> BigQueryAccessor:
+    """The warehouse with one empty dataset, its default."""
+    warehouse.create_dataset("exams")
+    warehouse.dataset = "exams"
+    return warehouse
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Path:
+    """The folder in which either warehouse finds the objects of gs://bucket."""
+    folder = tmp_path / "cloud" / "buckets" / "bucket"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
