@@ -133,13 +133,12 @@ def read_csv(file: BinaryIO, where: str) -> pa.Table:
         raise ValueError(f"{where} is not CSV with a header: {error}") from error
 
 
-def table_of(records: Iterable[dict[str, object]], where: str) -> pa.Table:
+def table_of(records: Sequence[dict[str, object]], where: str) -> pa.Table:
     """Return records as a table; a field that a record leaves out is NULL there."""
-    found = list(records)
-    names = list(dict.fromkeys(name for record in found for name in record))
+    names = list(dict.fromkeys(name for record in records for name in record))
     if not names:
         raise ValueError(f"{where} has no records, so that they show no columns")
-    columns = {name: [record.get(name) for record in found] for name in names}
+    columns = {name: [record.get(name) for record in records] for name in names}
     return pa.table({name: _array(name, _floats(values)) for name, values in columns.items()})
 
 

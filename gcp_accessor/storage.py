@@ -180,7 +180,6 @@ class CloudStorageAccessor(FirstNames):
         header: Sequence[str] | None = None,
         if_exists: IfExists = "replace",
         if_generation: int | None = None,
-        cache_control: str | None = None,
     ) -> StoredObject:
         """Write one object. It appears complete or not at all; the same data, the same bytes.
 
@@ -208,7 +207,7 @@ class CloudStorageAccessor(FirstNames):
         bucket, name = split_object_uri(uri)
         form = tabular.choose_format(data, name) if format == "infer" else format
         kind = content_type_of(name, form)
-        with self._writer(bucket, name, kind, if_exists, if_generation, cache_control) as writer:
+        with self._writer(bucket, name, kind, if_exists, if_generation) as writer:
             tabular.write(data, writer, form, header)
         return writer.stored
 
@@ -408,7 +407,6 @@ class CloudStorageAccessor(FirstNames):
         content_type: str,
         if_exists: IfExists,
         if_generation: int | None,
-        cache_control: str | None = None,
     ) -> Iterator[ObjectWriter]:
         if if_exists not in ("replace", "fail"):
             raise ValueError(f"if_exists is {if_exists!r}; expected 'replace' or 'fail'")
@@ -416,9 +414,8 @@ class CloudStorageAccessor(FirstNames):
             if if_generation is not None:
                 raise ValueError("if_exists='fail' is if_generation=0; give one of them")
             if_generation = 0
-        if cache_control is None and if_generation != 0:
-            # What may be replaced must not be served from a cache.
-            cache_control = "no-store"
+        # What may be replaced must not be served from a cache.
+        cache_control = None if if_generation == 0 else "no-store"
         with self._backend.writer(
             bucket,
             name,

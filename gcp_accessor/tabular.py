@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping, Set, Sized
+from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast, get_args
 
@@ -212,58 +213,51 @@ def read(
     """
     kind = format or "bytes"
     form = _DEFAULT_AS[kind] if as_ == "infer" else as_
+    if form not in get_args(As):
+        raise ValueError(f"as_ is {as_!r}; expected 'infer' or one of {', '.join(get_args(As))}")
     if form == "bytes":
         return file.read()
+    if kind == "parquet":
+        return _of_table(_arrow_files("reading Parquet").read_parquet(file, where), form, where)
     unpacked = decompressed(file, where=where, required=kind.endswith(".gz"), max_bytes=max_bytes)
-    if form == "text":
-        return "".join(_text(unpacked, where))
-    if form == "json":
-        return json_text.value_of("".join(_text(unpacked, where)), where)
-    if form in ("arrow", "dataframe"):
-        return _read_arrow(file, unpacked, kind, form, where)
-    if form == "rows":
-        return list(_read_rows(file, unpacked, kind, where))
-    if form == "records":
-        return list(_read_records(file, unpacked, kind, where))
-    raise ValueError(f"as_ is {as_!r}; expected 'infer' or one of {', '.join(get_args(As))}")
-
-
-def _read_rows(
-    file: BinaryIO, unpacked: BinaryIO, format: Format, where: str
-) -> Iterator[Sequence[object]]:
-    if format.startswith("csv"):
-        return csv_text.rows_of(_text(unpacked, where), where)
-    return (list(record.values()) for record in _read_records(file, unpacked, format, where))
-
-
-def _read_records(
-    file: BinaryIO, unpacked: BinaryIO, format: Format, where: str
-) -> Iterator[dict[str, object]]:
-    if format.startswith("csv"):
-        return _named(csv_text.rows_of(_text(unpacked, where), where), where)
-    if format.startswith("ndjson"):
-        return json_text.records_of(_text(unpacked, where), where)
-    if format == "parquet":
-        arrow_files = _arrow_files("reading Parquet")
-        table = arrow_files.read_parquet(file, where)
-        return cast("Iterator[dict[str, object]]", arrow_files.records_of(table.to_reader()))
+    if kind.startswith("csv") and form in ("arrow", "dataframe"):
+        arrow_files = _arrow_files("reading into a frame or Arrow")
+        return _of_table(arrow_files.read_csv(unpacked, where), form, where)
+    with _text(unpacked, where) as text:
+        if form == "text":
+            return text.read()
+        if form == "json":
+            return json_text.value_of(text.read(), where)
+        if kind.startswith("csv"):
+            rows = csv_text.rows_of(text, where)
+            return list(rows if form == "rows" else _named(rows, where))
+        if kind.startswith("ndjson"):
+            return _of_records(list(json_text.records_of(text, where)), form, where)
     raise ValueError(f"{where} has no rows: its name says neither CSV, NDJSON nor Parquet")
 
 
-def _read_arrow(file: BinaryIO, unpacked: BinaryIO, format: Format, form: As, where: str) -> Any:
+def _of_records(records: list[dict[str, object]], form: As, where: str) -> Any:
+    if form == "records":
+        return records
+    if form == "rows":
+        return list(_values(records, list(records[0]))) if records else []
     arrow_files = _arrow_files("reading into a frame or Arrow")
-    if format == "parquet":
-        table = arrow_files.read_parquet(file, where)
-    elif format.startswith("csv"):
-        table = arrow_files.read_csv(unpacked, where)
-    else:
-        table = arrow_files.table_of(_read_records(file, unpacked, format, where), where)
+    return _of_table(arrow_files.table_of(records, where), form, where)
+
+
+def _of_table(table: Any, form: As, where: str) -> Any:
     if form == "arrow":
         return table
-    try:
-        return table.to_pandas()
-    except ImportError as error:
-        raise MissingExtra("a DataFrame", "pandas") from error
+    if form == "records":
+        return table.to_pylist()
+    if form == "rows":
+        return [list(row.values()) for row in table.to_pylist()]
+    if form == "dataframe":
+        try:
+            return table.to_pandas()
+        except ImportError as error:
+            raise MissingExtra("a DataFrame", "pandas") from error
+    raise ValueError(f"{where} is Parquet, which has no form as {form!r}")
 
 
 def _named(rows: Iterator[list[str | None]], where: str) -> Iterator[dict[str, object]]:
@@ -281,11 +275,12 @@ def _named(rows: Iterator[list[str | None]], where: str) -> Iterator[dict[str, o
         yield dict(zip(names, row, strict=True))
 
 
-def _text(file: BinaryIO, where: str) -> Iterator[str]:
+@contextmanager
+def _text(file: BinaryIO, where: str) -> Iterator[io.TextIOWrapper]:
     """Lines with their ends as they are; a byte order mark, as Excel writes it, is dropped."""
     text = io.TextIOWrapper(file, "utf-8-sig", newline="")
     try:
-        yield from text
+        yield text
     except UnicodeDecodeError as error:
         raise ValueError(f"{where} is not UTF-8 text: {error}; save it as UTF-8") from error
     finally:

@@ -71,6 +71,9 @@ class GoogleStorageBackend:
             except DefaultCredentialsError as error:
                 error.add_note(SIGN_IN)
                 raise
+            # Recent clients ask for the bucket itself, in a thread of their own, to label
+            # traces with its location. Most accounts may not, and nobody waits for the answer.
+            client._bucket_metadata_cache = None
             self._built = (os.getpid(), client)
         return self._built[1]
 
