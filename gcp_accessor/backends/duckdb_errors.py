@@ -1,0 +1,58 @@
+"""DuckDB's errors as Google's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from google.api_core.exceptions import BadRequest
+
+from gcp_accessor.errors import UnsupportedLocally
+
+_UNSUPPORTED = "UNSUPPORTED: "
+_NO_SIGNATURE = re.compile(r"Macro gs_(safe_)?(\w+)\(\) does not support the supplied arguments")
+_AMBIGUOUS = re.compile(r"Macro gs_(safe_)?(\w+)\(\) has multiple overloads")
+
+
+@contextmanager
+def google_errors() -> Iterator[None]:
+    """Raise what DuckDB says of a statement as BadRequest, or as UnsupportedLocally.
+
+    What is not about the statement (a full disk, a broken file, an interruption) passes.
+    """
+    import duckdb
+
+    statement_errors = (
+        duckdb.BinderException,
+        duckdb.CatalogException,
+        duckdb.ConstraintException,
+        duckdb.ConversionException,
+        duckdb.InvalidInputException,
+        duckdb.InvalidTypeException,
+        duckdb.NotImplementedException,
+        duckdb.OutOfRangeException,
+        duckdb.ParserException,
+        duckdb.SyntaxException,
+        duckdb.TypeMismatchException,
+    )
+    try:
+        yield
+    except statement_errors as error:
+        raise translated(error) from error
+
+
+def translated(error: Exception) -> Exception:
+    """The error that BigQuery would raise where DuckDB raised `error`."""
+    text = str(error).split("\n\nLINE ")[0].split("\nLINE ")[0]
+    message = re.sub(r"^[A-Z][\w ]*? Error: ", "", text)
+    if _UNSUPPORTED in message:
+        refused = UnsupportedLocally(
+            f"the local warehouse does not run {message.split(_UNSUPPORTED, 1)[1]}"
+        )
+        refused.add_note("Write it another way, or run it on BigQuery itself.")
+        return refused
+    if match := _NO_SIGNATURE.search(message) or _AMBIGUOUS.search(message):
+        name = match[2].upper()
+        return BadRequest(f"No matching signature for {name} with arguments of these types")
+    return BadRequest(message)

@@ -1,0 +1,147 @@
+"""A finished statement's rows, kept apart from the warehouse's file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC
+from json import loads
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from gcp_accessor.arrow import arrow_schema
+from gcp_accessor.backends import QueryStats
+from gcp_accessor.schema import Column
+
+# Rows beyond this are written to a file that has no name and goes with its last reader.
+_MEMORY_BYTES = 128 * 2**20
+
+
+@dataclass(slots=True)
+class LocalCursor:
+    """The rows of a statement, readable more than once, after the warehouse is closed.
+
+    At most about 128 MiB of them are in memory; more are in a temporary file.
+    """
+
+    schema: tuple[Column, ...]
+    total_rows: int
+    stats: QueryStats
+    _batches: Callable[[], Iterable[pa.RecordBatch]] = field(default=tuple, repr=False)
+
+    def rows(self) -> Iterator[list[object]]:
+        """Each row as a list of Python values, as google-cloud-bigquery types them."""
+        for batch in self._batches():
+            columns = [
+                _python_values(column, values)
+                for column, values in zip(self.schema, batch.columns, strict=True)
+            ]
+            yield from map(list, zip(*columns, strict=True))
+
+    def batches(self, max_rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows in Arrow, at most `max_rows` at a time."""
+        for batch in self._batches():
+            for start in range(0, batch.num_rows, max_rows):
+                yield batch.slice(start, max_rows)
+
+
+def keep(
+    columns: tuple[Column, ...], batches: Iterable[pa.RecordBatch], scratch: Path
+) -> tuple[int, Callable[[], Iterable[pa.RecordBatch]]]:
+    """Read all batches; return how many rows there are, and how to read them again."""
+    schema = arrow_schema(columns)
+    kept: list[pa.RecordBatch] = []
+    rows = size = 0
+    stream = iter(batches)
+    for batch in stream:
+        typed = _typed(batch, schema)
+        rows += typed.num_rows
+        size += typed.nbytes
+        kept.append(typed)
+        if size > _MEMORY_BYTES:
+            spilled, read = _spill(schema, kept, stream, scratch)
+            return rows + spilled, read
+    return rows, lambda: kept
+
+
+def _spill(
+    schema: pa.Schema,
+    kept: list[pa.RecordBatch],
+    stream: Iterator[pa.RecordBatch],
+    scratch: Path,
+) -> tuple[int, Callable[[], Iterable[pa.RecordBatch]]]:
+    rows = 0
+    with tempfile.NamedTemporaryFile(dir=scratch, suffix=".arrow") as file:
+        with pa.ipc.new_file(file, schema) as writer:
+            for batch in kept:
+                writer.write_batch(batch)
+            kept.clear()
+            for batch in stream:
+                typed = _typed(batch, schema)
+                rows += typed.num_rows
+                writer.write_batch(typed)
+        file.flush()
+        # The mapping outlives the name, which ends with this block.
+        mapped = pa.memory_map(file.name)
+    reader = pa.ipc.open_file(mapped)
+
+    def read() -> Iterator[pa.RecordBatch]:
+        return (reader.get_batch(index) for index in range(reader.num_record_batches))
+
+    return rows, read
+
+
+def _typed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    if batch.schema.equals(schema):
+        return batch
+    columns = [
+        values.cast(kind.type) if values.type != kind.type else values
+        for values, kind in zip(batch.columns, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _python_values(column: Column, values: pa.Array) -> list[Any]:
+    if column.type == "TIMESTAMP" and column.mode != "REPEATED":
+        naive = values.cast(pa.timestamp("us")).to_pylist()
+        return [None if value is None else value.replace(tzinfo=UTC) for value in naive]
+    convert = _conversion(column)
+    plain = values.to_pylist()
+    return plain if convert is None else [None if v is None else convert(v) for v in plain]
+
+
+def _conversion(column: Column) -> Callable[[Any], Any] | None:
+    """What turns Arrow's Python value into that of Google's client; None if they agree."""
+    convert: Callable[[Any], Any] | None = None
+    if column.type == "JSON":
+        convert = loads
+    elif column.type == "TIMESTAMP":
+        convert = _in_utc
+    elif column.type == "STRUCT":
+        inner = {part.name: change for part in column.fields if (change := _conversion(part))}
+        if inner:
+            convert = _struct_conversion(inner)
+    if column.mode == "REPEATED" and convert is not None:
+        return _list_conversion(convert)
+    return convert
+
+
+def _in_utc(value: Any) -> Any:
+    return value.astimezone(UTC)
+
+
+def _struct_conversion(inner: dict[str, Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    def convert(value: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: inner[name](item) if name in inner and item is not None else item
+            for name, item in value.items()
+        }
+
+    return convert
+
+
+def _list_conversion(inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda values: [None if value is None else inner(value) for value in values]
