@@ -16,7 +16,7 @@ from etl_jobs.mapping import ROW, Copied, LogMapping, columns_read
 from etl_jobs.sources import Source, load_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     import pyarrow as pa
 
@@ -84,7 +84,9 @@ def convert_file(path: Path, table: str, mapping: LogMapping | None, parquet: Pa
         raise InputError(f"the mapping is for {mapping.table}; expected one for {table}")
     with closing(open_log(path)) as log:
         read = _columns_read(source, mapping, log, path.name)
-        rows = _write(_converted(log, read, source, mapping, path.name), source, parquet)
+        # The batches end before the log is closed: a thread may be reading ahead.
+        with closing(_converted(log, read, source, mapping, path.name)) as batches:
+            rows = _write(batches, source, parquet)
         if rows == 0:
             raise InputError(f"{path.name} has no rows, only the header {_listed(log.columns)}")
         ignored = tuple(name for name in log.columns if name not in read)
@@ -171,28 +173,29 @@ def _listed(names: Sequence[str], most: int = 20) -> str:
 
 def _converted(
     log: LogFile, read: Sequence[str], source: Source, mapping: LogMapping, name: str
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch, None, None]:
     import pyarrow as pa
 
     first_row = 1
     schema = _arrow_schema(source)
-    for batch in log.batches([column for column in read if column != ROW]):
-        rows = batch.num_rows
-        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        if ROW in read:
-            columns[ROW] = pa.array(range(first_row, first_row + rows), pa.int64())
-        arrays = []
-        for column in source.columns:
-            try:
-                rule = mapping.rule(column.name)
-                arrays.append(convert(column, rule, columns, rows, mapping.missing))
-            except BadValue as error:
-                raise InputError(
-                    f"{name} row {first_row + error.index:,}: {column.name} is "
-                    f"{_shown(error.value)}; expected {error.expected}"
-                ) from error
-        yield pa.record_batch(arrays, schema=schema)
-        first_row += rows
+    with closing(log.batches([column for column in read if column != ROW])) as batches:
+        for batch in batches:
+            rows = batch.num_rows
+            columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+            if ROW in read:
+                columns[ROW] = pa.array(range(first_row, first_row + rows), pa.int64())
+            arrays = []
+            for column in source.columns:
+                try:
+                    rule = mapping.rule(column.name)
+                    arrays.append(convert(column, rule, columns, rows, mapping.missing))
+                except BadValue as error:
+                    raise InputError(
+                        f"{name} row {first_row + error.index}: {column.name} is "
+                        f"{_shown(error.value)}; expected {error.expected}"
+                    ) from error
+            yield pa.record_batch(arrays, schema=schema)
+            first_row += rows
 
 
 def _arrow_schema(source: Source) -> pa.Schema:

@@ -210,6 +210,7 @@ def test_correct_is_read_as_logs_write_it(desk: Desk, text: str, expected: int) 
         ("2024-03-01T09:00:00+02:00", "2024-03-01T07:00:00"),
         ("2024-03-01 09:00:00 -0330", "2024-03-01T12:30:00"),
         ("2024-03-01 09:00:00+02", "2024-03-01T07:00:00"),
+        ("2024-03-01T09Z", "2024-03-01T09:00:00"),
         ("2024-03-01T09:00:00.123456789Z", "2024-03-01T09:00:00.123456"),
         ('"2024-03-01 09:00:00,123"', "2024-03-01T09:00:00.123000"),
         (" 2024-03-01 ", "2024-03-01T00:00:00"),
@@ -478,6 +479,12 @@ def test_an_inch_mark_inside_a_value_is_no_open_quote(desk: Desk) -> None:
     rows = desk.csv('a1,ana,5" nail,1,2024-03-01', ROW)
 
     assert rows[0]["item_id"] == '5" nail'
+
+
+def test_a_ragged_row_behind_a_very_long_field_is_refused(desk: Desk) -> None:
+    sentence = desk.csv_refusal(f"a1,{'x' * 200_000},q1,1,2024-03-01", "a1")
+
+    assert sentence.startswith("log.csv cannot be read as CSV: ")
 
 
 def test_a_row_longer_than_a_block_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -814,6 +821,32 @@ def test_missing_numbers_are_null_in_typed_columns_too(desk: Desk) -> None:
     rows = desk.convert(path, desk.mapping("missing: -1\ncolumns: {}"))
 
     assert [row["correct"] for row in rows] == [1, None]
+
+
+def test_missing_numbers_leave_broken_numbers_alone(desk: Desk) -> None:
+    path = desk.folder / "log.parquet"
+    write(path, [{**RECORD, "answered_at": 0.5}, {**RECORD, "answered_at": -1.0}])
+    mapping = desk.mapping(
+        "missing: [-1, NA]\ncolumns: {answered_at: {from: answered_at, unit: seconds}}"
+    )
+
+    rows = desk.convert(path, mapping)
+
+    assert [row["answered_at"] for row in rows] == [utc("1970-01-01 00:00:00.5"), None]
+
+
+@pytest.mark.parametrize("values", [[True, False], [1, 0], [1.0, 0.0], ["1", "FALSE "]])
+@pytest.mark.parametrize("ending", ["ndjson", "parquet"])
+def test_right_and_wrong_are_told_apart_in_typed_columns(
+    desk: Desk, values: list[Any], ending: str
+) -> None:
+    path = desk.folder / f"log.{ending}"
+    write(path, [{**RECORD, "correct": value} for value in [*values, None]])
+    mapping = desk.mapping(
+        "columns: {correct: {from: correct, right: [1, true], wrong: [0, false]}}"
+    )
+
+    assert [row["correct"] for row in desk.convert(path, mapping)] == [1, 0, None]
 
 
 def test_the_row_number_stands_in_for_an_id_and_a_time(desk: Desk) -> None:

@@ -6,6 +6,7 @@ stopped it.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from etl_jobs.conversion.instants import counted, written
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from gcp_accessor.schema import Column
 
 __all__ = ["BadValue", "convert"]
+
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 
 
 def convert(
@@ -74,9 +77,12 @@ def _present(values: pa.Array, missing: frozenset[str]) -> pa.Array:
         values = values.dictionary_decode()
     if pa.types.is_floating(values.type):
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+        named = pa.array([float(text) for text in missing if _NUMBER.fullmatch(text)], values.type)
+        return pc.if_else(pc.is_in(values, value_set=named), pa.scalar(None, values.type), values)
     if missing and not pa.types.is_null(values.type):
-        absent = pc.is_in(as_text(values), value_set=pa.array(sorted(missing), pa.string()))
-        values = pc.if_else(absent, pa.scalar(None, values.type), values)
+        named = pa.array(sorted(missing), pa.string())
+        absent = pc.is_in(as_text(values), value_set=named)
+        return pc.if_else(absent, pa.scalar(None, values.type), values)
     return values
 
 

@@ -65,7 +65,7 @@ def _iso(texts: pa.Array, zone: str) -> pa.Array:
         (r"^(\d{4}-\d\d-\d\d)t", r"\1T"),
     ):
         spelt = pc.replace_substring_regex(spelt, pattern, replacement)
-    zoned = pc.match_substring_regex(spelt, r":\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)$")
+    zoned = pc.match_substring_regex(spelt, r"[T ]\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)$")
     nothing = pa.scalar(None, pa.string())
     digits = pc.match_substring_regex(pc.fill_null(texts, ""), r"^\d{9,}$")
     refuse(digits, texts, f"{_ISO}, or a mapping with the number's unit")

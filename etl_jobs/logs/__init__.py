@@ -15,7 +15,7 @@ from etl_jobs.logs.ndjson_log import NdjsonLog
 from etl_jobs.logs.parquet_log import ParquetLog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -30,7 +30,7 @@ class LogFile(Protocol):
 
     columns: tuple[str, ...]
 
-    def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def batches(self, names: Sequence[str]) -> Generator[pa.RecordBatch, None, None]:
         """Return the rows, these columns only. One that the file lacks is NULL in every row."""
         ...
 

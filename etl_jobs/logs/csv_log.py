@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from etl_jobs.errors import InputError
@@ -12,7 +13,7 @@ from etl_jobs.logs.checked_text import CheckedText
 from etl_jobs.logs.columns import named, refuse_repeated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -33,7 +34,7 @@ class CsvLog:
             raise InputError(f"{path.name} is empty")
         refuse_repeated(self.columns, path.name)
 
-    def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def batches(self, names: Sequence[str]) -> Generator[pa.RecordBatch, None, None]:
         """Return the rows, these columns only."""
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
@@ -90,7 +91,8 @@ class CsvLog:
         if "straddling" in str(error):
             most = checked_text.BLOCK_BYTES >> 20
             return InputError(f"{name} holds a row of more than {most} MiB; is a quote not closed?")
-        with io.BufferedReader(CheckedText(self._path)) as again:
+        # A field that is too long for Python ends the search, and Arrow's own words have to do.
+        with io.BufferedReader(CheckedText(self._path)) as again, suppress(csv.Error):
             for number, row in enumerate(self._rows(again)):
                 if len(row) != len(self.columns):
                     found = "1 field" if len(row) == 1 else f"{len(row)} fields"
@@ -98,7 +100,7 @@ class CsvLog:
                         f"{name} row {number} has {found}; expected {len(self.columns)} as in "
                         "the header"
                     )
-        return InputError(f"{name} cannot be read as CSV: {error}")
+        return InputError(f"{name} cannot be read as CSV: {str(error)[:200]}")
 
     def _refuse_open_quote(self) -> None:
         """Refuse a quote that swallows the rest of the file; Arrow lets it pass."""

@@ -10,7 +10,7 @@ from etl_jobs.errors import InputError
 from etl_jobs.logs import checked_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -29,7 +29,7 @@ class NdjsonLog:
             raise InputError(f"{path.name} is empty")
         self.columns = tuple(self._first.columns)
 
-    def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def batches(self, names: Sequence[str]) -> Generator[pa.RecordBatch, None, None]:
         """Return the rows, these columns only."""
         if self._first is not None:
             yield self._first.batch(names)

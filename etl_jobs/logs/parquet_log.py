@@ -8,7 +8,7 @@ from etl_jobs.errors import InputError
 from etl_jobs.logs.columns import named, refuse_repeated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -31,7 +31,7 @@ class ParquetLog:
         self.columns = tuple(self._file.schema_arrow.names)
         refuse_repeated(self.columns, path.name)
 
-    def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def batches(self, names: Sequence[str]) -> Generator[pa.RecordBatch, None, None]:
         """Return the rows, these columns only."""
         import pyarrow as pa
 
