@@ -26,22 +26,26 @@ def check_columns(query: Query, warehouse: BigQueryAccessor, table: str) -> None
         )
 
 
-def check_rows(query: Query, warehouse: BigQueryAccessor, table: str) -> dict[str, int]:
-    """Return how many checks of the contract the rows pass: name -> violations, all 0.
+def check_rows(query: Query, warehouse: BigQueryAccessor, table: str) -> tuple[int, dict[str, int]]:
+    """Return how many rows there are, and each check's violations, all of them 0.
 
     Raises:
         ContractError: there are no rows, or some violate a check; the message counts them.
     """
-    counts = warehouse.query(checks_sql(query, table)).first() or {}
+    result = warehouse.query(checks_sql(query, table))
+    names = [column.name for column in result.schema]
+    counts: dict[str, int] = dict(zip(names, result.rows()[0], strict=True))  # type: ignore[arg-type]
     rows = counts.pop("rows_written")
     if not rows and query.if_empty != "allowed":
-        raise ContractError(f"{query.name} returned no rows, so nothing was published. {query.if_empty}")
+        raise ContractError(
+            f"{query.name} returned no rows, so nothing was published. {query.if_empty}"
+        )
     violations = [f"{name} ({count:,} rows)" for name, count in counts.items() if count]
     if violations:
         raise ContractError(
             f"{query.name} breaks its contract, so nothing was published: {', '.join(violations)}"
         )
-    return counts
+    return rows, counts
 
 
 def checks_sql(query: Query, table: str) -> str:
@@ -70,6 +74,8 @@ def checks_sql(query: Query, table: str) -> str:
     statement = select(
         "COUNT(*) AS rows_written",
         *(exp.alias_(exp.CountIf(this=row), name) for name, row in violations.items()),
-        exp.alias_(select("COALESCE(SUM(repeats), 0)").from_(repeats).subquery(), "grain_is_unique"),
+        exp.alias_(
+            select("COALESCE(SUM(repeats), 0)").from_(repeats).subquery(), "grain_is_unique"
+        ),
     ).from_(source)
     return statement.sql(dialect="bigquery", pretty=True)

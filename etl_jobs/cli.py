@@ -232,8 +232,10 @@ def open_place(options: argparse.Namespace) -> Place:
     )
     store = CloudStorageAccessor(options.project, local=options.local)
     if options.local is not None:
-        for dataset in ("raw", "etl"):
-            warehouse.create_dataset(dataset, if_exists="keep")
+        there = warehouse.datasets()
+        for name in ("raw", "etl"):
+            if name not in there:
+                warehouse.create_dataset(name)
         store.create_bucket("etl", if_exists="keep")
     bucket = options.bucket or "etl"
     warehouse.tables()
@@ -263,7 +265,13 @@ def _print_outcome(outcome: Outcome, place: Place) -> None:
     for note in facts["metrics"].get("notes", ()):
         print(f"  {note}")
     for uri in outcome.files:
-        print(f"  {place.store.address(uri)}")
+        print(f"  {_address(uri, place)}")
+
+
+def _address(uri: str, place: Place) -> str:
+    """Return where a person finds an object: locally a file to open."""
+    local = place.store.local
+    return uri if local is None else str(local / "buckets" / uri.removeprefix("gs://"))
 
 
 def _show(options: argparse.Namespace) -> None:
@@ -284,7 +292,7 @@ def _show(options: argparse.Namespace) -> None:
             print(f"  {title.removesuffix('s')} {name}: {value}")
     for file, uri in zip(manifest.files, publication.files(manifest), strict=True):
         rows = "" if file.rows is None else f", {file.rows:,} rows"
-        print(f"  {place.store.address(uri)} ({file.size:,} bytes{rows})")
+        print(f"  {_address(uri, place)} ({file.size:,} bytes{rows})")
 
 
 if __name__ == "__main__":

@@ -9,21 +9,25 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from etl_jobs.errors import ContractError
 from gcp_accessor.schema import Column, TableName
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from sqlglot import exp
 
 _KEYS = frozenset(
-    "output partition publish parameters columns grain checks byte_budget if_empty".split()
+    {
+        *("output", "partition", "publish", "parameters", "columns", "grain"),
+        *("checks", "byte_budget", "if_empty"),
+    }
 )
-_FORMATS = frozenset({"csv.gz", "parquet"})
+PublishFormat = Literal["csv.gz", "parquet"]
+_FORMATS: tuple[PublishFormat, ...] = get_args(PublishFormat)
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
@@ -56,7 +60,7 @@ class JobParameter:
             ) from None
 
 
-_PARSERS = {
+_PARSERS: Mapping[str, Callable[[str], object]] = {
     "STRING": str,
     "INT64": int,
     "FLOAT64": float,
@@ -90,7 +94,7 @@ class Query:
     reads: tuple[str, ...]
     output: str | None = None
     partition: str | None = None
-    publish: tuple[str, ...] = ()
+    publish: tuple[PublishFormat, ...] = ()
     parameters: tuple[JobParameter, ...] = ()
     checks: Mapping[str, str] = field(default_factory=dict)
     byte_budget: int | None = None
@@ -290,7 +294,7 @@ def _compare(query: Query, tree: exp.Expression) -> None:
     declared = {parameter.name for parameter in query.parameters}
     used = {node.name for node in tree.find_all(exp.Parameter)}
     if declared != used:
-        odd = sorted(declared ^ used)[0]
+        odd = min(declared ^ used)
         raise ValueError(
             f"the header declares the parameter {odd}, which the SQL does not use"
             if odd in declared
@@ -317,7 +321,7 @@ def _compare_check(name: str, check: str, columns: set[str]) -> None:
     condition = parse_sql(f"SELECT {check}")
     unknown = {node.name for node in condition.find_all(exp.Column)} - columns
     if unknown:
-        raise ValueError(f"the check {name} uses {sorted(unknown)[0]}, which is not a column")
+        raise ValueError(f"the check {name} uses {min(unknown)}, which is not a column")
 
 
 def _compare_output(query: Query, tree: exp.Expression) -> None:
@@ -325,9 +329,9 @@ def _compare_output(query: Query, tree: exp.Expression) -> None:
     types = {column.name: column.type for column in query.columns}
     if query.partition is None or types[query.partition] != "DATE":
         raise ValueError("an output needs partition: a DATE column, so that one day is replaced")
-    unknown = set(query.publish) - _FORMATS
+    unknown = set(query.publish) - set(_FORMATS)
     if unknown:
-        raise ValueError(f"publish: {sorted(unknown)[0]} is not one of {', '.join(_FORMATS)}")
+        raise ValueError(f"publish: {min(unknown)} is not one of {', '.join(_FORMATS)}")
     order = tree.args.get("order")
     ordered = [term.this.name for term in order.expressions] if order else []
     rest = [name for name in query.grain if name != query.partition]

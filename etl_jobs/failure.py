@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+# What the `jobs` extra brings; without it the command is there, but not what it works with.
+_EXTRA = {"duckdb", "jinja2", "numpy", "pandas", "pyarrow", "scipy", "sqlglot", "yaml"}
+
 
 def explain(error: Exception) -> str | None:
     """Return what went wrong and what to do, or None if the error is a fault of ours."""
+    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRA:
+        return f"{error.name} is not installed; run: pip install 'gcp-accessor[jobs]'"
     if not isinstance(error, _expected()):
         return None
     message = getattr(error, "message", None) or str(error) or type(error).__name__

@@ -36,9 +36,8 @@ class Job:
     """One job: a query with an output table, or a Python module with queries that it reads.
 
     Attributes:
-        query: The SQL of a SQL job, otherwise None.
+        queries: The one query of a SQL job, or all that a Python job reads.
         module: The import name of a Python job, otherwise None.
-        queries: All its queries, by name.
     """
 
     name: str
@@ -48,14 +47,9 @@ class Job:
     module: str | None = None
 
     @property
-    def query(self) -> Query | None:
-        """The SQL of a SQL job."""
-        return None if self.module else self.queries[0]
-
-    @property
     def output(self) -> str | None:
-        """The table that the job makes."""
-        return self.query.output if self.query else None
+        """The table that the job makes; a Python job makes none."""
+        return None if self.module else self.queries[0].output
 
     @property
     def reads(self) -> tuple[str, ...]:

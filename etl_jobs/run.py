@@ -10,31 +10,29 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-import uuid
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from etl_jobs.checks import check_columns, check_rows
 from etl_jobs.contract import parse_sql, tables_read
-from etl_jobs.errors import ContractError, JobError
+from etl_jobs.errors import JobError
+from etl_jobs.output_table import OutputTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import date
 
     from pyarrow import RecordBatchReader
 
     from etl_jobs.contract import Query
     from etl_jobs.job import Job
+    from etl_jobs.output_table import Staging
+    from etl_jobs.product import Product
     from gcp_accessor import BigQueryAccessor, CloudStorageAccessor, Manifest, PublicationRun
     from gcp_accessor.query_result import QueryResult
-
-# A staging table that outlives this was left by a process that was killed.
-_STAGING_LIFE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +42,6 @@ class Place:
     warehouse: BigQueryAccessor
     store: CloudStorageAccessor
     bucket: str
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """One file that a Python job wants published."""
-
-    name: str
-    content: object
-    format: str = "infer"
-    rows: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """What a Python job made of the rows it read.
-
-    Attributes:
-        metrics: Figures about the run, for its manifest.
-        notes: What a person should be told, one sentence each.
-    """
-
-    files: tuple[File, ...]
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +116,10 @@ def run_plan(
         }
         run = _run_of(job, place, settings, inputs)
         attempt = _Attempt(job, place, run, _used(job, settings), inputs, max_bytes)
-        manifest, state = attempt.sql_job() if job.query else attempt.python_job()
+        if job.module:
+            manifest, state = attempt.python_job(job.module)
+        else:
+            manifest, state = attempt.sql_job(job.queries[0])
         if job.output:
             made[job.output] = manifest.run_id
         files = tuple(run.publication.files(manifest))
@@ -170,7 +147,7 @@ def table_version(warehouse: BigQueryAccessor, table: str) -> str:
         return found.version
     parts = [found.view_sql or ""]
     parts += [table_version(warehouse, name) for name in tables_read(parse_sql(parts[0]))]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return _sha256("\n".join(parts))
 
 
 def _used(job: Job, settings: Mapping[str, object]) -> dict[str, object]:
@@ -183,8 +160,6 @@ def _run_of(
     job: Job, place: Place, settings: Mapping[str, object], inputs: Mapping[str, str]
 ) -> PublicationRun:
     """Return the run that these inputs, settings and this code decide."""
-    as_of = settings["as_of"]
-    assert isinstance(as_of, date)
     fingerprint = {
         "job": job.name,
         "version": version("gcp-accessor"),
@@ -194,7 +169,7 @@ def _run_of(
         "inputs": inputs,
     }
     publication = place.store.publication(f"gs://{place.bucket}/{job.name}")
-    return publication.run(as_of, json.dumps(fingerprint, sort_keys=True))
+    return publication.run(cast("date", settings["as_of"]), json.dumps(fingerprint, sort_keys=True))
 
 
 def _code_digest() -> str:
@@ -219,37 +194,40 @@ class _Attempt:
     inputs: Mapping[str, str]
     max_bytes: int | None
 
-    def sql_job(self) -> tuple[Manifest, str]:
+    def sql_job(self, query: Query) -> tuple[Manifest, str]:
         """Replace the day in the output table, then publish the rows."""
-        query = self.job.query
-        assert query is not None
+        table = OutputTable(query, self.place.warehouse)
+        day = self.run.as_of
         manifest = self.run.committed()
-        if manifest and self.run.is_published() and self._table_holds(query, manifest):
+        if manifest and self.run.is_published() and table.rows_of(day) == manifest.facts["rows"]:
             return manifest, "nothing to do"
-        with self._staged(query) as (staging, result, checks):
-            rows = self.place.warehouse.table(staging).rows or 0
+        with table.staged(lambda name: self._query(query, name)) as staging:
             if manifest is None:
-                self._write_rows(query, staging, rows)
-            self._replace_day(query, staging, rows)
+                self._write_rows(query, staging)
+            table.replace_day(day, staging)
         if manifest is None:
-            manifest = self._commit(rows, {query.name: result}, checks, {})
+            facts = {
+                "table": query.output,
+                "columns": [asdict(column) for column in query.columns],
+                "violations": staging.violations,
+            }
+            manifest = self._commit(staging.rows, {query.name: staging.result}, {}, facts)
         return manifest, self.run.publish()
 
-    def python_job(self) -> tuple[Manifest, str]:
+    def python_job(self, module: str) -> tuple[Manifest, str]:
         """Publish what the job's module makes of the rows of its queries."""
         manifest = self.run.committed()
-        if manifest:
-            published = self.run.is_published()
-            return manifest, "nothing to do" if published else self.run.publish()
-        results = {query.name: self._query(query) for query in self.job.queries}
-        produce: Callable[..., Product] = import_module(self.job.module or "").produce
-        product = produce(results, self.settings)
-        for file in product.files:
-            self.run.write(
-                file.name, lambda file=file: file.content, format=file.format, rows=file.rows
-            )
-        metrics = {**product.metrics, "notes": list(product.notes)}
-        manifest = self._commit(None, results, {}, metrics)
+        if manifest and self.run.is_published():
+            return manifest, "nothing to do"
+        if manifest is None:
+            results = {query.name: self._query(query) for query in self.job.queries}
+            product: Product = import_module(module).produce(results, self.settings)
+            for file in product.files:
+                self.run.write(
+                    file.name, partial(_same, file.content), format=file.format, rows=file.rows
+                )
+            metrics = {**product.metrics, "notes": list(product.notes)}
+            manifest = self._commit(None, results, metrics, {})
         return manifest, self.run.publish()
 
     def _query(self, query: Query, destination: str | None = None) -> QueryResult:
@@ -260,145 +238,57 @@ class _Attempt:
             destination=destination,
             partition_by=query.partition if destination else None,
             max_bytes_billed=self.max_bytes or query.byte_budget,
-            labels={"job": _label(self.job.name)},
+            # A label holds no slash.
+            labels={"job": self.job.name.replace("/", "-").lower()},
         )
 
-    @contextmanager
-    def _staged(self, query: Query) -> Iterator[tuple[str, QueryResult, dict[str, int]]]:
-        """Give the query's checked rows in a table that is gone afterwards."""
-        self._sweep(query)
-        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-        staging = f"{query.output}__{moment}_{uuid.uuid4().hex[:8]}"
-        try:
-            result = self._query(query, staging)
-            check_columns(query, self.place.warehouse, staging)
-            yield staging, result, check_rows(query, self.place.warehouse, staging)
-        finally:
-            self.place.warehouse.delete_table(staging, if_missing="ignore")
-
-    def _sweep(self, query: Query) -> None:
-        """Delete the staging tables that killed processes left."""
-        warehouse = self.place.warehouse
-        oldest = (datetime.now(UTC) - _STAGING_LIFE).strftime("%Y%m%dT%H%M%S")
-        prefix = f"{query.output}__"
-        for name in warehouse.tables():
-            moment = name.removeprefix(prefix).partition("_")[0]
-            if name.startswith(prefix) and moment < oldest:
-                warehouse.delete_table(name, if_missing="ignore")
-
-    def _write_rows(self, query: Query, staging: str, rows: int) -> None:
+    def _write_rows(self, query: Query, staging: Staging) -> None:
         """Store the staged rows in each format that the contract publishes."""
         if not query.publish:
             return
-        result = self.place.warehouse.query(_ordered_sql(query, staging))
+        result = staging.ordered()
         stem = query.name.rpartition("/")[2]
-        for format_ in query.publish:
+        for kind in query.publish:
             self.run.write(
-                f"{stem}.{format_}", lambda: _reader(result), format=format_, rows=rows
+                f"{stem}.{kind}", partial(_stream, result), format=kind, rows=staging.rows
             )
-
-    def _replace_day(self, query: Query, staging: str, rows: int) -> None:
-        """Put the staged rows in the place of the day's former ones, in one step."""
-        from google.api_core.exceptions import NotFound
-
-        warehouse, output = self.place.warehouse, query.output or ""
-        try:
-            found = warehouse.table(output).schema
-        except NotFound:
-            warehouse.create_table(output, query.columns, partition_by=query.partition)
-            found = query.columns
-        names = [(column.name, column.type) for column in found]
-        if names != [(column.name, column.type) for column in query.columns]:
-            raise ContractError(
-                f"the table {output} has the columns {', '.join(name for name, _ in names)}, which "
-                f"are not those {query.name} promises now; delete the table or alter it, then run "
-                "again"
-            )
-        if rows:
-            day = f"{self.run.as_of:%Y%m%d}"
-            warehouse.copy(f"{staging}${day}", f"{output}${day}", if_exists="replace")
-        else:
-            warehouse.query(_delete_day_sql(query), {"as_of": self.run.as_of})
-
-    def _table_holds(self, query: Query, manifest: Manifest) -> bool:
-        """Whether the output table still has the day's rows."""
-        from google.api_core.exceptions import NotFound
-
-        try:
-            counted = self.place.warehouse.query(_count_day_sql(query), {"as_of": self.run.as_of})
-        except NotFound:
-            return False
-        return counted.scalar() == manifest.facts["rows"]
 
     def _commit(
         self,
         rows: int | None,
         results: Mapping[str, QueryResult],
-        checks: Mapping[str, int],
         metrics: Mapping[str, Any],
+        more: Mapping[str, Any],
     ) -> Manifest:
         facts = {
             "job": self.job.name,
             "version": version("gcp-accessor"),
             "settings": {name: str(value) for name, value in self.settings.items()},
             "inputs": dict(self.inputs),
-            "sql_sha256": {
-                query.name: hashlib.sha256(query.sql.encode()).hexdigest()
-                for query in self.job.queries
-            },
+            "sql_sha256": {query.name: _sha256(query.sql) for query in self.job.queries},
             "queries": {name: asdict(result.stats) for name, result in results.items()},
-            "table": self.job.output,
             "rows": rows,
-            "columns": [asdict(column) for column in self.job.query.columns]
-            if self.job.query
-            else None,
-            "violations": dict(checks),
             "metrics": dict(metrics),
+            **more,
         }
         manifest = self.run.commit(facts)
-        assert manifest is not None, "a run of one task is committed by that task"
+        if manifest is None:
+            raise JobError(f"{self.job.name}: other tasks of the run are unfinished")
         return manifest
 
 
-def _label(name: str) -> str:
-    """Return a job's name as BigQuery allows it in a label."""
-    return name.replace("/", "-").lower()
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _reader(result: QueryResult) -> RecordBatchReader:
-    """Return the result's rows as a stream."""
+def _same(content: object) -> object:
+    return content
+
+
+def _stream(result: QueryResult) -> RecordBatchReader:
+    """Return the result's rows as a stream, from the first one."""
     import pyarrow
 
-    return pyarrow.RecordBatchReader.from_batches(result.arrow_schema, result.batches())
+    from gcp_accessor.arrow import arrow_schema
 
-
-def _ordered_sql(query: Query, table: str) -> str:
-    """Return SQL for all rows of a table in the order of the contract's grain."""
-    from sqlglot import exp, select
-
-    columns = [exp.column(column.name) for column in query.columns]
-    order = [exp.column(name) for name in query.grain]
-    source = exp.to_table(table, dialect="bigquery")
-    return select(*columns).from_(source).order_by(*order).sql(dialect="bigquery")
-
-
-def _count_day_sql(query: Query) -> str:
-    from sqlglot import select
-
-    return select("COUNT(*)").from_(*_table_and_day(query)[:1]).where(_table_and_day(query)[1]).sql(
-        dialect="bigquery"
-    )
-
-
-def _delete_day_sql(query: Query) -> str:
-    from sqlglot import delete
-
-    table, day = _table_and_day(query)
-    return delete(table, where=day).sql(dialect="bigquery")
-
-
-def _table_and_day(query: Query) -> tuple[Any, Any]:
-    from sqlglot import exp
-
-    day = exp.column(query.partition or "").eq(exp.Parameter(this=exp.var("as_of")))
-    return exp.to_table(query.output or "", dialect="bigquery"), day
+    return pyarrow.RecordBatchReader.from_batches(arrow_schema(result.schema), result.batches())

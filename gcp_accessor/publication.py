@@ -26,7 +26,9 @@ from gcp_accessor.errors import CorruptRun
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from gcp_accessor.formats import Format
     from gcp_accessor.storage import CloudStorageAccessor
+    from gcp_accessor.tabular import As
 
 Outcome = Literal["published", "already published", "held", "newer is published"]
 
@@ -107,7 +109,9 @@ class Publication:
         self.store = store
         self.uri = uri.rstrip("/")
 
-    def run(self, as_of: date, fingerprint: str, *, task: int = 0, tasks: int = 1) -> PublicationRun:
+    def run(
+        self, as_of: date, fingerprint: str, *, task: int = 0, tasks: int = 1
+    ) -> PublicationRun:
         """Return the run of a day whose inputs and settings have this fingerprint.
 
         Nothing is written yet. Equal days and fingerprints name the same run, so a repeated
@@ -144,7 +148,9 @@ class Publication:
             raise ValueError(f"{run_id!r} is not a run; expected YYYY-MM-DD-<12 hex digits>")
         return self._manifest(run_id, None)
 
-    def read(self, name: str, *, run_id: str | None = None, as_: str = "infer") -> Any:
+    def read(
+        self, name: str, *, run_id: str | None = None, as_: As | Literal["infer"] = "infer"
+    ) -> Any:
         """Return the content of one file of the published run, or of `run_id`.
 
         The object's size and checksum are compared with the manifest.
@@ -159,7 +165,7 @@ class Publication:
         file = manifest.file(name)
         uri = self._uri_of(file)
         self._verify(manifest.run_id, file)
-        return self.store.read(uri, as_=as_, generation=file.generation)  # type: ignore[call-overload]
+        return self.store.read(uri, as_=as_, generation=file.generation)
 
     def files(self, manifest: Manifest) -> list[str]:
         """Return the full addresses of a run's files, in the order they were written."""
@@ -260,7 +266,7 @@ class PublicationRun:
         name: str,
         data: Callable[[], object],
         *,
-        format: str = "infer",
+        format: Format | Literal["infer"] = "infer",
         rows: int | None = None,
     ) -> PublishedFile:
         """Store one file of the run, create-only.
@@ -285,9 +291,7 @@ class PublicationRun:
                 break
             except PreconditionFailed:
                 self.attempt += 1
-        file = PublishedFile(
-            name, stored.name, stored.generation, stored.size, stored.crc32c, rows
-        )
+        file = PublishedFile(name, stored.name, stored.generation, stored.size, stored.crc32c, rows)
         self._files.append(file)
         return file
 
@@ -360,8 +364,6 @@ class PublicationRun:
                     f"{self.publication.uri}/latest.json",
                     content | {"previous": pointer.run_id},
                     if_generation=pointer.generation,
-                    # Overwritten in place: a cached copy would show readers an older run.
-                    cache_control="no-store",
                 )
                 return "published"
             except PreconditionFailed:

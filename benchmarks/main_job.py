@@ -1,0 +1,98 @@
+"""The whole main job against the research way of doing it, on one answer log.
+
+    nox -s bench -- main_job LOG.csv.gz --map MAP.yaml
+
+The research way: pandas reads the log, `drop_duplicates` keeps the first attempt, `pivot` makes
+a matrix of it, a Python IRT package fits the two-parameter model, `json` stores the result.
+Each way is a process of its own, measured from outside: wall-clock seconds and peak resident
+memory. They take turns, and medians and the ratio of medians are printed. A peer that takes
+longer than `--timeout` is stopped and reported as such.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    """Measure every way in turn and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("log", type=Path, help="a csv.gz of user_id, seq, item_id, correct")
+    parser.add_argument("--map", type=Path, required=True, help="the mapping for etl-jobs")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--timeout", type=float, default=600, help="seconds for one run of a peer")
+    options = parser.parse_args()
+    ways = {"etl-jobs run calibrate": None, "pandas + mirt": "mirt", "pandas + girth": "girth"}
+    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    unfinished: dict[str, str] = {}
+    for _ in range(options.rounds):
+        for name, package in ways.items():
+            if name in unfinished:
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                command = (
+                    ours(options, folder) if package is None else peer(package, options, folder)
+                )
+                try:
+                    runs[name].append(measure(command, options.timeout))
+                except subprocess.TimeoutExpired:
+                    unfinished[name] = f"did not finish in {options.timeout:.0f} s"
+                except subprocess.CalledProcessError as error:
+                    unfinished[name] = error.stderr.strip().splitlines()[-1][:90]
+    print_table(runs, unfinished)
+
+
+def ours(options: argparse.Namespace, folder: str) -> list[str]:
+    """The command of the main job."""
+    program = shutil.which("etl-jobs") or sys.exit("etl-jobs is not installed")
+    return [
+        *(program, "run", "calibrate", "--local", f"{folder}/local"),
+        *("--input", f"raw.answers={options.log}", "--map", str(options.map)),
+    ]
+
+
+def peer(package: str, options: argparse.Namespace, folder: str) -> list[str]:
+    """The command of the research way."""
+    script = str(HERE / "research_way.py")
+    return [sys.executable, script, package, str(options.log), f"{folder}/items.json"]
+
+
+def measure(command: list[str], timeout: float) -> tuple[float, float]:
+    """Return the seconds and the peak MB of one process."""
+    started = time.perf_counter()
+    wrapper = [sys.executable, str(HERE / "peak_memory.py"), *command]
+    done = subprocess.run(wrapper, capture_output=True, text=True, timeout=timeout, check=True)
+    seconds = time.perf_counter() - started
+    return seconds, float(done.stderr.strip().splitlines()[-1])
+
+
+def print_table(runs: dict[str, list[tuple[float, float]]], unfinished: dict[str, str]) -> None:
+    """Print the medians, and each peer's ratio to ours."""
+    medians = {
+        name: tuple(statistics.median(values) for values in zip(*each, strict=True))
+        for name, each in runs.items()
+        if each and name not in unfinished
+    }
+    base = medians[next(iter(runs))]
+    print(f"{'way':26}{'seconds':>9}{'times':>8}{'peak MB':>9}{'times':>8}")
+    for name in runs:
+        if name in unfinished:
+            print(f"{name:26}{unfinished[name]}")
+            continue
+        seconds, memory = medians[name]
+        print(
+            f"{name:26}{seconds:9.2f}{seconds / base[0]:8.1f}{memory:9.0f}{memory / base[1]:8.1f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

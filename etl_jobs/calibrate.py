@@ -1,0 +1,210 @@
+"""How hard each item is and how well it tells students apart, with a report for people.
+
+A two-parameter logistic model of the answers that count, fitted by marginal maximum a
+posteriori. Rows in, files out: reading and publishing are `run`'s.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from etl_jobs.contract import JobParameter
+from etl_jobs.errors import CalibrationError
+from etl_jobs.product import File, Product
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyarrow import ChunkedArray, Table
+
+    from etl_jobs.irt import Calibration, Responses
+    from etl_jobs.report import ReportData
+    from gcp_accessor.query_result import QueryResult
+
+QUERIES = ("calibrate/responses", "calibrate/items", "calibrate/rejected")
+PARAMETERS = (
+    JobParameter(
+        "priors",
+        "STRING",
+        "what is believed of an item beforehand; none is plain maximum likelihood",
+        default="default",
+        one_of=("default", "none"),
+    ),
+)
+
+# Far more than the standard errors warrant, and coarse enough that the last bits of a sum,
+# which differ between processors, are not published.
+_DECIMALS = 6
+_BINS = 40
+
+
+def produce(results: Mapping[str, QueryResult], settings: Mapping[str, object]) -> Product:
+    """Return the item parameters as JSON and csv.gz, and the report.
+
+    Raises:
+        CalibrationError: there are too few answers, or the fit did not converge.
+    """
+    from etl_jobs import irt
+    from etl_jobs.report import render
+
+    responses = _responses(results["calibrate/responses"].to_arrow())
+    priors = irt.DEFAULT_PRIORS if settings["priors"] == "default" else None
+    try:
+        fitted = irt.calibrate(responses, priors=priors)
+    except irt.CalibrationError as error:
+        raise CalibrationError(f"calibrate: {error}. Nothing was published") from error
+    names = {row["item_id"]: row for row in results["calibrate/items"]}
+    items = _item_table(fitted, [names.get(str(item), {}) for item in fitted.items])
+    rejected = {str(row["reason"]): row["answers"] for row in results["calibrate/rejected"]}
+    figures = _figures(fitted, responses)
+    content = {
+        "schema_version": 1,
+        "as_of": str(settings["as_of"]),
+        "model": fitted.model,
+        "parametrisation": "P(right) = 1 / (1 + exp(-discrimination * (ability - difficulty)))",
+        "scale": "abilities of the students have mean 0 and standard deviation 1",
+        "settings": {name: str(value) for name, value in settings.items()},
+        **figures,
+        "items": _json_rows(items),
+    }
+    report = render(_report(fitted, responses, items, rejected, figures, settings))
+    return Product(
+        files=(
+            File("item_parameters.json", content, "json", items.num_rows),
+            File("item_parameters.csv.gz", items, "csv.gz", items.num_rows),
+            File("report.html", report.encode(), "bytes"),
+        ),
+        metrics=figures,
+        notes=_notes(fitted, figures),
+    )
+
+
+def _responses(answers: Table) -> Responses:
+    """Return the answers with students and items as integers, in the order of their ids."""
+    from etl_jobs.irt import Responses
+
+    persons, person = _codes(answers["student_id"])
+    items, item = _codes(answers["item_id"])
+    correct = answers["correct"].to_numpy()
+    return Responses.from_long(person, item, correct, persons=persons, items=items)
+
+
+def _codes(labels: ChunkedArray) -> tuple[Any, Any]:
+    """Return the distinct labels in order, and the place of each row's among them."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    encoded = labels.combine_chunks().dictionary_encode()
+    order = pc.array_sort_indices(encoded.dictionary).to_numpy()
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    sorted_labels = encoded.dictionary.take(order).to_numpy(zero_copy_only=False)
+    return sorted_labels, place[encoded.indices.to_numpy()].astype(np.int64)
+
+
+def _item_table(fitted: Calibration, names: list[dict[str, object]]) -> Table:
+    """Return one row per item, as it is published."""
+    import numpy as np
+    import pyarrow as pa
+
+    def rounded(values: Any) -> Any:
+        # An infinite or undefined number has no place in a table: it is NULL.
+        finite = np.isfinite(values)
+        return pa.array(np.round(np.where(finite, values, 0.0), _DECIMALS) + 0.0, mask=~finite)
+
+    return pa.table(
+        {
+            "item_id": pa.array([str(item) for item in fitted.items], pa.string()),
+            "item_name": pa.array([row.get("item_name") for row in names], pa.string()),
+            "subject": pa.array([row.get("subject") for row in names], pa.string()),
+            "discrimination": rounded(fitted.discrimination),
+            "difficulty": rounded(fitted.difficulty),
+            "discrimination_error": rounded(fitted.discrimination_error),
+            "difficulty_error": rounded(fitted.difficulty_error),
+            "intercept": rounded(fitted.intercept),
+            "intercept_error": rounded(fitted.intercept_error),
+            "answers": pa.array(fitted.answers),
+            "share_correct": rounded(fitted.right / np.maximum(fitted.answers, 1)),
+            "flags": pa.array([" ".join(flags) for flags in fitted.flags], pa.string()),
+        }
+    )
+
+
+def _json_rows(items: Table) -> list[dict[str, object]]:
+    """Return the table's rows with their flags as lists."""
+    rows: list[dict[str, object]] = items.to_pylist()
+    return [row | {"flags": str(row["flags"]).split()} for row in rows]
+
+
+def _figures(fitted: Calibration, responses: Responses) -> dict[str, Any]:
+    """Return what the run is judged by."""
+    return {
+        "students": fitted.persons,
+        "answers": responses.answers,
+        "flagged_items": sum(bool(flags) for flags in fitted.flags),
+        "log_likelihood": round(fitted.log_likelihood, 4),
+        "iterations": fitted.iterations,
+        "converged": fitted.converged,
+        "score": float(f"{fitted.score:.2g}"),
+    }
+
+
+def _notes(fitted: Calibration, figures: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a person at a terminal should be told."""
+    size = f"{len(fitted.items):,} items, {figures['students']:,} students"
+    state = f"log-likelihood {figures['log_likelihood']:,.3f} after {figures['iterations']} passes"
+    notes = [f"{fitted.model} of {size}, {figures['answers']:,} answers: {state}"]
+    if figures["flagged_items"]:
+        notes.append(f"{figures['flagged_items']:,} items are flagged; the report says why")
+    return tuple(notes)
+
+
+def _report(
+    fitted: Calibration,
+    responses: Responses,
+    items: Table,
+    rejected: Mapping[str, Any],
+    figures: Mapping[str, Any],
+    settings: Mapping[str, object],
+) -> ReportData:
+    import numpy as np
+
+    from etl_jobs import irt
+    from etl_jobs.report import ReportData
+
+    def column(name: str) -> Any:
+        return items[name].to_pandas().to_numpy(float, na_value=np.nan)
+
+    abilities = irt.estimate_abilities(fitted, responses).ability
+    counts, edges = np.histogram(abilities, bins=_BINS, range=(-4.0, 4.0))
+    return ReportData(
+        title="Item calibration",
+        as_of=settings["as_of"],  # type: ignore[arg-type]
+        model=fitted.model,
+        converged=fitted.converged,
+        students=fitted.persons,
+        item_id=items["item_id"].to_pylist(),
+        item_name=items["item_name"].to_pylist(),
+        subject=items["subject"].to_pylist(),
+        answers=fitted.answers,
+        share_correct=column("share_correct"),
+        discrimination=column("discrimination"),
+        discrimination_se=column("discrimination_error"),
+        difficulty=column("difficulty"),
+        difficulty_se=column("difficulty_error"),
+        flags=fitted.flags,
+        theta=fitted.nodes,
+        answers_at=fitted.expected_answers,
+        right_at=fitted.expected_right,
+        ability_edges=edges,
+        ability_counts=counts,
+        information=irt.information_curve(fitted, fitted.nodes),
+        standard_error=irt.measurement_error(fitted, fitted.nodes),
+        facts={
+            "Priors": str(settings["priors"]),
+            "Log-likelihood": figures["log_likelihood"],
+            "Passes over the answers": figures["iterations"],
+            "Largest scaled score": figures["score"],
+        },
+        left_out=dict(rejected),
+    )

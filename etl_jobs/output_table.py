@@ -1,0 +1,148 @@
+"""The table that a SQL job makes: rows are staged, checked, and then replace their day."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from etl_jobs.checks import check_columns, check_rows
+from etl_jobs.errors import ContractError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlglot import exp
+
+    from etl_jobs.contract import Query
+    from gcp_accessor import BigQueryAccessor
+    from gcp_accessor.query_result import QueryResult
+
+# A staging table that outlives this was left by a process that was killed.
+_STAGING_LIFE = timedelta(days=1)
+_MOMENT = "%Y%m%dT%H%M%S"
+
+
+class Staging:
+    """Checked rows of one run, in a table of their own.
+
+    Attributes:
+        result: What the query cost.
+        rows: How many it returned.
+        violations: Check -> violations, all of them 0.
+    """
+
+    def __init__(
+        self,
+        query: Query,
+        warehouse: BigQueryAccessor,
+        name: str,
+        run_query: Callable[[str], QueryResult],
+    ) -> None:
+        self._query = query
+        self._warehouse = warehouse
+        self.name = name
+        self.result = run_query(name)
+        check_columns(query, warehouse, name)
+        self.rows, self.violations = check_rows(query, warehouse, name)
+
+    def ordered(self) -> QueryResult:
+        """Return all rows in the order of the contract's grain."""
+        from sqlglot import exp, select
+
+        columns = [exp.column(column.name) for column in self._query.columns]
+        order = [exp.column(name) for name in self._query.grain]
+        sql = select(*columns).from_(_table(self.name)).order_by(*order)
+        return self._warehouse.query(sql.sql(dialect="bigquery"))
+
+
+class OutputTable:
+    """The table of a query with an output, split by day.
+
+    Args:
+        query: One whose contract names an output and its partition.
+    """
+
+    def __init__(self, query: Query, warehouse: BigQueryAccessor) -> None:
+        self._query = query
+        self._warehouse = warehouse
+        self.name = query.output or ""
+
+    @contextmanager
+    def staged(self, run_query: Callable[[str], QueryResult]) -> Iterator[Staging]:
+        """Give the query's checked rows in a staging table that is gone afterwards.
+
+        Args:
+            run_query: Runs the query into the table of the name it is given.
+
+        Raises:
+            ContractError: the rows break the contract.
+        """
+        self._sweep()
+        moment = datetime.now(UTC).strftime(_MOMENT)
+        name = f"{self.name}__{moment}_{uuid.uuid4().hex[:8]}"
+        try:
+            yield Staging(self._query, self._warehouse, name, run_query)
+        finally:
+            self._warehouse.delete_table(name, if_missing="ignore")
+
+    def replace_day(self, day: date, staging: Staging) -> None:
+        """Put the staged rows in the place of the day's former ones, in one step.
+
+        Raises:
+            ContractError: the table has other columns than the contract.
+        """
+        from google.api_core.exceptions import NotFound
+
+        promised = self._query.columns
+        try:
+            found = self._warehouse.table(self.name).schema
+        except NotFound:
+            self._warehouse.create_table(self.name, promised, partition_by=self._query.partition)
+            found = promised
+        if [(c.name, c.type) for c in found] != [(c.name, c.type) for c in promised]:
+            raise ContractError(
+                f"the table {self.name} has the columns {', '.join(c.name for c in found)}, which "
+                f"are not those that {self._query.name} promises now; delete the table or alter "
+                "it, then run again"
+            )
+        if staging.rows:
+            suffix = f"${day:%Y%m%d}"
+            self._warehouse.copy(staging.name + suffix, self.name + suffix, if_exists="replace")
+        else:
+            from sqlglot import delete
+
+            statement = delete(_table(self.name), where=self._is_day())
+            self._warehouse.query(statement.sql(dialect="bigquery"), {"as_of": day})
+
+    def rows_of(self, day: date) -> int | None:
+        """Return how many rows the day has; None if there is no table."""
+        from google.api_core.exceptions import NotFound
+        from sqlglot import select
+
+        statement = select("COUNT(*)").from_(_table(self.name)).where(self._is_day())
+        try:
+            result = self._warehouse.query(statement.sql(dialect="bigquery"), {"as_of": day})
+        except NotFound:
+            return None
+        return int(str(result.scalar()))
+
+    def _is_day(self) -> exp.Expression:
+        from sqlglot import exp
+
+        return exp.column(self._query.partition or "").eq(exp.Parameter(this=exp.var("as_of")))
+
+    def _sweep(self) -> None:
+        """Delete the staging tables that killed processes left."""
+        oldest = (datetime.now(UTC) - _STAGING_LIFE).strftime(_MOMENT)
+        prefix = f"{self.name}__"
+        for name in self._warehouse.tables():
+            if name.startswith(prefix) and name.removeprefix(prefix) < oldest:
+                self._warehouse.delete_table(name, if_missing="ignore")
+
+
+def _table(name: str) -> exp.Table:
+    from sqlglot import exp
+
+    return exp.to_table(name, dialect="bigquery")
