@@ -95,7 +95,7 @@ class BigQueryAccessor(FirstNames):
         timeout: float | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> QueryResult:
-        """Run one statement and return its result.
+        """Run one statement and return its result, whose rows a destination keeps to itself.
 
         A destination is written at once or not at all, and a table or partition that is
         replaced is readable throughout. Ctrl-C and a timeout cancel the job.

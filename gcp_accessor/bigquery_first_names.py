@@ -191,8 +191,8 @@ class FirstNames:
         """Run one statement and return its rows as a list of lists.
 
         `query` is the shorter way. Unlike 0.0.6's, this keeps NULL as None, forces no
-        location, asks for no cache setting unless told to, and cancels the job when `timeout`
-        seconds have passed.
+        location, asks for no cache setting unless told to, cancels the job when `timeout`
+        seconds have passed, and leaves the rows of a `destination` in it.
 
         Args:
             query: GoogleSQL, or with `use_legacy_sql` BigQuery's first dialect.

@@ -29,7 +29,8 @@ class QueryResult:
 
     Rows are fetched when they are asked for, and again each time they are. Values are those
     of google-cloud-bigquery: NULL is None, a TIMESTAMP an aware datetime in UTC, a NUMERIC a
-    Decimal, an ARRAY a list, a STRUCT a dict.
+    Decimal, an ARRAY a list, a STRUCT a dict. A statement that is not a query, or that has a
+    destination, has no rows and no columns here: the table has them.
 
     Example:
         >>> result = BigQueryAccessor(local="data").query("SELECT 1 AS one")  # doctest: +SKIP

@@ -47,6 +47,8 @@ def columns_from_api(schema: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:
     Raises:
         KeyError, TypeError, ValueError: it is not such a list of objects.
     """
+    if isinstance(schema, Mapping):
+        raise TypeError("expected a list, found one object")
     return tuple(
         Column(
             field["name"],

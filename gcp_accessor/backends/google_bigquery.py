@@ -86,7 +86,7 @@ class GoogleWarehouse:
                 if limit is not None and reason_of(error) == "bytesBilledLimitExceeded":
                     raise over_limit(error, limit) from error
                 raise
-            return GoogleCursor(job)
+            return GoogleCursor(job, stored=statement.destination is not None)
 
     def estimate(self, statement: Statement) -> Estimate:
         """Ask BigQuery for a dry run: free, and it reads nothing."""
@@ -193,8 +193,10 @@ class GoogleWarehouse:
     ) -> None:
         """Create an empty table."""
         table = bigquery.Table(table_reference(name, self.client.project), schema_fields(schema))
-        table.time_partitioning = time_partitioning(partition_by)
-        table.clustering_fields = list(cluster_by) or None
+        if partition_by is not None:
+            table.time_partitioning = time_partitioning(partition_by)
+        if cluster_by:
+            table.clustering_fields = list(cluster_by)
         with advice():
             self.client.create_table(table)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pyarrow import RecordBatch
 
+_FIRST_PAGE_ROWS = 1_000
 _PAGE_ROWS = 50_000
 _CANCEL_SECONDS = 20.0
 _RETRY = bigquery.DEFAULT_RETRY
@@ -27,11 +28,13 @@ _RETRY = bigquery.DEFAULT_RETRY
 class GoogleCursor:
     """The rows of a finished query job, paged through REST."""
 
-    def __init__(self, job: bigquery.QueryJob) -> None:
+    def __init__(self, job: bigquery.QueryJob, *, stored: bool) -> None:
         self._job = job
-        rows = job.result()
-        self.schema = columns(rows.schema)
-        self.total_rows: int = rows.total_rows or 0
+        rows = job.result(page_size=_FIRST_PAGE_ROWS)
+        # BigQuery would answer with the whole destination, or with DDL's idea of a schema.
+        self._has_rows = not stored and rows.total_rows is not None
+        self.schema = columns(rows.schema) if self._has_rows else ()
+        self.total_rows: int = rows.total_rows if self._has_rows else 0
         self.stats = QueryStats(
             job_id=job.job_id,
             seconds=(job.ended - job.started).total_seconds() if job.ended and job.started else 0,
@@ -43,12 +46,16 @@ class GoogleCursor:
 
     def rows(self) -> Iterator[list[object]]:
         """Each row as a list of Python values."""
+        if not self._has_rows:
+            return
         with advice():
             for row in self._job.result(page_size=_PAGE_ROWS):
                 yield list(row.values())
 
     def batches(self, max_rows: int) -> Iterator[RecordBatch]:
         """One batch for each page."""
+        if not self._has_rows:
+            return
         with advice():
             pages = self._job.result(page_size=min(max_rows, _PAGE_ROWS))
             yield from pages.to_arrow_iterable()
@@ -58,7 +65,7 @@ def wait_for(job: Any, timeout: float | None) -> None:
     """Wait for the job's end; cancel it on a timeout and on Ctrl-C."""
     try:
         if timeout is None:
-            job.result()
+            job.result(**_first_page(job))
         else:
             _result_within(job, timeout)
     except KeyboardInterrupt:
@@ -70,6 +77,11 @@ def wait_for(job: Any, timeout: float | None) -> None:
             f"the job {job.job_id} did not end within {timeout:g} seconds and was cancelled; "
             "give it a longer timeout= or less to read"
         ) from error
+
+
+def _first_page(job: Any) -> dict[str, int]:
+    # The wait for a query brings its first rows along; those of a small result are all.
+    return {"page_size": _FIRST_PAGE_ROWS} if isinstance(job, bigquery.QueryJob) else {}
 
 
 def _result_within(job: Any, timeout: float) -> None:
@@ -88,7 +100,7 @@ def _result_within(job: Any, timeout: float) -> None:
             pause = min(pause * 1.5, 2.0)
     except exceptions.RetryError as error:
         raise TimeoutError from error
-    job.result(timeout=max(end - time.monotonic(), 1.0))
+    job.result(timeout=max(end - time.monotonic(), 1.0), **_first_page(job))
 
 
 def server_milliseconds(timeout: float) -> int:

@@ -119,7 +119,7 @@ def test_an_array_parameter_is_unnested(warehouse: BigQueryAccessor) -> None:
     items = [{"item_id": "q1", "weight": 1.5}, {"item_id": "q2", "weight": 2.0}]
 
     result = warehouse.query(
-        "SELECT item.item_id, item.weight FROM UNNEST(@items) AS item ORDER BY item_id DESC",
+        "SELECT item.item_id, item.weight FROM UNNEST(@items) AS item ORDER BY item.item_id DESC",
         {"items": items},
     )
 
@@ -208,6 +208,14 @@ def test_a_destination_is_replaced_appended_to_or_kept(exams: BigQueryAccessor) 
 
     assert exams.query("SELECT n FROM t ORDER BY n").rows() == [[2], [3]]
     assert any("if_exists" in note for note in caught.value.__notes__)
+
+
+def test_the_rows_of_a_destination_stay_there(exams: BigQueryAccessor) -> None:
+    result = exams.query("SELECT 1 AS n", destination="t")
+
+    assert (result.rows(), result.schema, result.total_rows) == ([], (), 0)
+    assert list(result.batches()) == []
+    assert result.stats.job_id
 
 
 def test_a_query_that_fails_leaves_its_destination_as_it_was(exams: BigQueryAccessor) -> None:

@@ -283,18 +283,24 @@ class BigQueryStandIn:
         job.done.set()
 
     def _run_query(self, job: Job, query: dict[str, Any], _: bytes | None) -> None:
-        job.cursor = self.engine.run(self._statement(query))
+        statement = self._statement(query)
+        job.cursor = self.engine.run(statement)
+        if statement.destination is not None:
+            # The service reads results from the table that they were written to.
+            job.cursor = self.engine.run(
+                Statement(f"SELECT * FROM `{statement.destination.whole}`")
+            )
         job.rows = list(job.cursor.rows())
 
     def _run_load(self, job: Job, load: dict[str, Any], media: bytes | None) -> None:
-        schema = load.get("schema", {}).get("fields")
+        schema = (load.get("schema") or {}).get("fields")
         settings = LoadSettings(
             _table_name(load["destinationTable"]),
             _FORMATS[load.get("sourceFormat", "CSV")],  # type: ignore[arg-type]
             schema=columns_from_api(schema) if schema else None,
             if_exists=_IF_EXISTS[load.get("writeDisposition", "WRITE_APPEND")],  # type: ignore[arg-type]
-            partition_by=load.get("timePartitioning", {}).get("field"),
-            cluster_by=tuple(load.get("clustering", {}).get("fields", ())),
+            partition_by=(load.get("timePartitioning") or {}).get("field"),
+            cluster_by=tuple((load.get("clustering") or {}).get("fields", ())),
             skip_leading_rows=int(load.get("skipLeadingRows", 0)),
         )
         if media is not None:
@@ -336,11 +342,11 @@ class BigQueryStandIn:
         return Statement(
             query["query"],
             tuple(parameter(item) for item in query.get("queryParameters", ())),
-            default_dataset=query.get("defaultDataset", {}).get("datasetId"),
+            default_dataset=(query.get("defaultDataset") or {}).get("datasetId"),
             destination=_table_name(destination) if destination else None,
             if_exists=_IF_EXISTS[query.get("writeDisposition", "WRITE_EMPTY")],  # type: ignore[arg-type]
-            partition_by=query.get("timePartitioning", {}).get("field"),
-            cluster_by=tuple(query.get("clustering", {}).get("fields", ())),
+            partition_by=(query.get("timePartitioning") or {}).get("field"),
+            cluster_by=tuple((query.get("clustering") or {}).get("fields", ())),
             max_bytes_billed=int(limit) if limit else None,
         )
 
@@ -406,9 +412,9 @@ class BigQueryStandIn:
         name = resource["tableReference"]["tableId"]
         self.engine.create_table(
             TableName(name, dataset),
-            columns_from_api(resource.get("schema", {}).get("fields", ())),
-            resource.get("timePartitioning", {}).get("field"),
-            tuple(resource.get("clustering", {}).get("fields", ())),
+            columns_from_api((resource.get("schema") or {}).get("fields", ())),
+            (resource.get("timePartitioning") or {}).get("field"),
+            tuple((resource.get("clustering") or {}).get("fields", ())),
         )
         return self.get_table(dataset, name)
 
