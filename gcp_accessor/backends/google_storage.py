@@ -14,6 +14,7 @@ from google.api_core.exceptions import (
     GoogleAPICallError,
     NotFound,
     PreconditionFailed,
+    RetryError,
     from_http_response,
 )
 from google.auth.exceptions import DefaultCredentialsError
@@ -277,4 +278,9 @@ def _explained(bucket: str, name: str) -> Iterator[None]:
         raise advised(from_http_response(error.response), bucket, name) from error
     except GoogleAPICallError as error:
         advised(error, bucket, name)
+        raise
+    except RetryError as error:
+        error.add_note(
+            f"gs://{bucket}/{name} was asked for again and again; give a longer timeout="
+        )
         raise
