@@ -983,6 +983,10 @@ def test_the_page_quotes_a_sentence_that_is_said(desk: Desk) -> None:
     assert desk.csv_refusal(*[ROW] * 16, "a17,ana,q17,maybe,") == block("text").strip()
 
 
+def test_the_page_states_the_longest_row() -> None:
+    assert f"A row is at most {checked_text.BLOCK_BYTES >> 20} MiB long" in PAGE.read_text()
+
+
 def test_the_view_on_the_page_has_the_columns_of_the_table() -> None:
     import sqlglot
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
-# How much is read at a time, and the longest row.
-BLOCK_BYTES = 8 << 20
+# How much is read at a time, and the longest row. More would only hold more in memory.
+BLOCK_BYTES = 2 << 20
 # Logs shrink to a fifth or a twentieth. A file that grows far beyond that was made to.
 _FREE_BYTES = 1 << 30
 _MAX_GROWTH = 250
