@@ -12,7 +12,7 @@ from etl_jobs.irt.errors import NotConverged, TooFewResponses
 from etl_jobs.irt.expectation import blocks_of
 from etl_jobs.irt.flags import Flag, flag_items
 from etl_jobs.irt.models import FloatArray, difficulty
-from etl_jobs.irt.objective import Evaluation, MarginalPosterior
+from etl_jobs.irt.objective import STEEPEST_CURVE, Evaluation, MarginalPosterior
 from etl_jobs.irt.patterns import Patterns
 from etl_jobs.irt.priors import DEFAULT_PRIORS, NO_PRIORS, LogNormal, Priors
 from etl_jobs.irt.quadrature import Grid
@@ -31,8 +31,8 @@ _MOST_NODES = 401
 _NEARBY = 1e-2
 # The scaled score that still counts as the top.
 _STEEPEST_TOP = 0.01
-# Without priors an item can run away: the likelihood then rises for ever.
-_LARGEST_DISCRIMINATION = 30.0
+# A search that ends without a maximum, beyond this discrimination, was running away.
+_RUNAWAY = STEEPEST_CURVE / 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,17 +179,15 @@ def calibrate(
         check = climb(finer, found.point, tolerance=np.inf, max_evaluations=1, moves=found.moves)
         passes += found.evaluations + 1
         settled = check.next_step <= max(_GRID_AGREEMENT, tolerance)
-        runaway = np.abs(objective.parameters(found.point)[0]).max() > _LARGEST_DISCRIMINATION
-        if settled or runaway or passes >= max_iterations:
-            break
-        if len(finer.grid.nodes) > _FINEST_GRID:
+        stuck = found.next_step > tolerance or len(finer.grid.nodes) > _FINEST_GRID
+        if settled or stuck or passes >= max_iterations:
             break
         objective, point, moves = finer, check.point, check.moves
 
-    converged = bool(settled and not runaway and check.slope.steepness <= _STEEPEST_TOP)
+    converged = bool(settled and check.slope.steepness <= _STEEPEST_TOP)
     discrimination, intercept = objective.parameters(found.point)
     if not converged and on_failure == "raise":
-        raise NotConverged(_why(responses, check.slope, discrimination, passes, runaway))
+        raise NotConverged(_why(responses, check.slope, discrimination, passes))
     covariance, kind = item_covariance(
         patterns,
         blocks,
@@ -285,10 +283,9 @@ def _why(
     slope: Evaluation,
     discrimination: FloatArray,
     passes: int,
-    runaway: bool,
 ) -> str:
-    if runaway:
-        worst = int(np.abs(discrimination).argmax())
+    worst = int(np.abs(discrimination).argmax())
+    if abs(discrimination[worst]) > _RUNAWAY:
         return (
             f"the discrimination of item {responses.items[worst]!s} runs away "
             f"({discrimination[worst]:.0f} after {passes} iterations): its answers have no "

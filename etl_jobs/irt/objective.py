@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from etl_jobs.irt.quadrature import Grid
 
 
+# No discrimination goes beyond it.
+STEEPEST_CURVE = 30.0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation(Slope):
     """The objective at one point, with the E-step it came from."""
@@ -63,8 +67,11 @@ class MarginalPosterior:
             information[:, :, 0] *= discrimination[:, np.newaxis]
         belief = self._belief(discrimination, intercept)
         information[:, [0, 1], [0, 1]] += belief.curvature
+        # Where a likelihood has no maximum the search would go on until nothing is left of the
+        # information; a wall ends it where every curve is a step anyway.
+        walled = np.abs(discrimination).max() > STEEPEST_CURVE
         return Evaluation(
-            height=sums.log_likelihood + belief.log_density,
+            height=-np.inf if walled else sums.log_likelihood + belief.log_density,
             score=score + belief.slope,
             information=information,
             joint=self._joint(discrimination, belief.curvature),
