@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 As = Literal["bytes", "text", "json", "rows", "records", "dataframe", "arrow"]
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 _DEFAULT_AS: dict[Format, As] = {
     "text": "text",
     "bytes": "bytes",

@@ -1,0 +1,386 @@
+"""Rows, records, frames and Arrow as CSV, NDJSON and Parquet streams, and back."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import subprocess
+import sys
+import textwrap
+import tracemalloc
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gcp_accessor import UnsafeContent, tabular
+from gcp_accessor.streams import decompressed
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def written(data: object, format: Any, header: list[str] | None = None) -> bytes:
+    sink = io.BytesIO()
+    tabular.write(data, sink, format, header)  # type: ignore[arg-type]
+    return sink.getvalue()
+
+
+def read(content: bytes, format: Any, as_: Any = "infer", **options: Any) -> Any:
+    return tabular.read(io.BytesIO(content), format, as_, where="gs://lessons/rows", **options)
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
+    ["", '"', '""', ",", "\n", "\r", "\r\n", ' "a", ', "NULL", "\\N", "\x00", "\ufeff", "🙂"]
+)
+widths = st.integers(1, 4)
+tables = widths.flatmap(
+    lambda width: st.lists(
+        st.lists(st.none() | texts, min_size=width, max_size=width), min_size=1, max_size=20
+    )
+)
+
+
+# --- CSV ----------------------------------------------------------------------------------
+
+
+@given(tables)
+@settings(max_examples=300, deadline=None)
+def test_every_text_and_null_survives_csv_gz(rows: list[list[str | None]]) -> None:
+    assert read(written(rows, "csv.gz"), "csv.gz") == rows
+
+
+@given(tables)
+@settings(max_examples=150, deadline=None)
+def test_arrow_writes_the_same_csv_as_rows_do(rows: list[list[str | None]]) -> None:
+    header = [f"c{at}" for at in range(len(rows[0]))]
+    columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
+
+    from_arrow = written(pa.table(columns, names=header), "csv")
+
+    assert from_arrow == written(rows, "csv", header)
+
+
+moments = st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1))
+VALUES = {
+    pa.int64(): st.integers(-(2**63), 2**63 - 1),
+    pa.float64(): st.floats(),
+    pa.bool_(): st.booleans(),
+    pa.date32(): st.dates(),
+    pa.timestamp("us"): moments,
+    pa.timestamp("us", "UTC"): moments.map(lambda moment: moment.replace(tzinfo=UTC)),
+    pa.time64("us"): st.times(),
+    pa.decimal128(38, 9): st.decimals(-(10**20), 10**20, places=9),
+    pa.binary(): st.binary(),
+    pa.dictionary(pa.int32(), pa.string()): st.sampled_from(["math", "", "art"]),
+}
+
+
+@pytest.mark.parametrize("kind", VALUES, ids=str)
+def test_arrow_writes_each_type_as_python_values_are_written(kind: pa.DataType) -> None:
+    @given(st.lists(st.none() | VALUES[kind], min_size=1, max_size=20))
+    @settings(max_examples=30, deadline=None)
+    def check(values: list[object]) -> None:
+        column = pa.array(values, kind)
+
+        from_arrow = written(pa.table({"x": column}), "csv")
+
+        assert from_arrow == written([[value] for value in column.to_pylist()], "csv", ["x"])
+
+    check()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, b""),
+        ("", b'""'),
+        ('say "hi"', b'"say ""hi"""'),
+        (True, b'"true"'),
+        (np.bool_(False), b'"false"'),
+        (7, b'"7"'),
+        (np.int64(7), b'"7"'),
+        (0.1, b'"0.1"'),
+        (1e300, b'"1e+300"'),
+        (np.float64(0.1), b'"0.1"'),
+        (np.float32(0.5), b'"0.5"'),
+        (float("nan"), b'"NaN"'),
+        (float("-inf"), b'"-Infinity"'),
+        (Decimal("1E+3"), b'"1000"'),
+        (Decimal("0.000000001"), b'"0.000000001"'),
+        (date(2024, 3, 1), b'"2024-03-01"'),
+        (time(9, 30), b'"09:30:00"'),
+        (datetime(2024, 3, 1, 9), b'"2024-03-01 09:00:00"'),
+        (datetime(2024, 3, 1, 9, tzinfo=UTC), b'"2024-03-01 09:00:00+00:00"'),
+        (
+            datetime(2024, 3, 1, 9, tzinfo=timezone(timedelta(hours=9))),
+            b'"2024-03-01 00:00:00+00:00"',
+        ),
+        (pd.Timestamp("2024-03-01T09:00Z"), b'"2024-03-01 09:00:00+00:00"'),
+        (pd.NaT, b""),
+        (pd.NA, b""),
+        (b"\x00\xff", b'"AP8="'),
+        (UUID(int=1), b'"00000000-0000-0000-0000-000000000001"'),
+    ],
+)
+def test_a_value_is_written_as_bigquery_loads_it(value: object, text: bytes) -> None:
+    assert written([["first", value]], "csv") == b'"first",' + text + b"\n"
+
+
+@pytest.mark.parametrize("value", [[1], {"a": 1}, object(), Decimal("NaN"), 1j])
+def test_a_value_that_csv_cannot_hold_is_refused_with_its_row(value: object) -> None:
+    with pytest.raises(TypeError, match="which a CSV field cannot hold") as caught:
+        written([["a"], [value]], "csv")
+
+    assert caught.value.__notes__ == ["in row 2"]
+
+
+def test_a_nested_column_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="the column 'tags' is a list"):
+        written(pa.table({"tags": [["a"]]}), "csv")
+
+
+def test_nanoseconds_are_refused_rather_than_cut_off() -> None:
+    table = pa.table({"at": pa.array([1], pa.timestamp("ns"))})
+
+    for format_ in ("csv", "parquet"):
+        with pytest.raises(ValueError, match="would lose data"):
+            written(table, format_)
+
+
+def test_csv_of_other_programs_is_read() -> None:
+    content = b'\xef\xbb\xbfitem,share,note\r\nq1,0.5,\r\n\r\nq2,,""\r\n"q,3",1,say "hi"\r\n'
+
+    rows = read(content, "csv")
+
+    assert rows == [
+        ["item", "share", "note"],
+        ["q1", "0.5", None],
+        ["q2", None, ""],
+        ["q,3", "1", 'say "hi"'],
+    ]
+    assert read(content, "csv", "records")[1] == {"item": "q2", "share": None, "note": ""}
+
+
+def test_a_field_may_be_megabytes_long() -> None:
+    rows = [["x" * 3_000_000, None], ['"' * 1_000_000, ""]]
+
+    assert read(written(rows, "csv.gz"), "csv.gz") == rows
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty; expected a header"),
+        (b"a,a\n1,2\n", "names a column twice: a, a"),
+        (b"a,b\n1\n", "has 1 values in row 2; its header has 2"),
+    ],
+)
+def test_csv_that_is_not_records_says_why(content: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read(content, "csv", "records")
+
+
+@pytest.mark.parametrize("as_", ["rows", "records", "dataframe", "arrow", "text"])
+def test_a_file_that_is_cut_short_is_never_read_as_whole(as_: str) -> None:
+    content = written([[str(number)] for number in range(5000)], "csv.gz", ["n"])
+
+    with pytest.raises(ValueError, match="gs://lessons/rows is cut short"):
+        read(content[: len(content) // 2], "csv.gz", as_)
+
+
+# --- gzip ---------------------------------------------------------------------------------
+
+
+def test_gzip_carries_neither_time_nor_name() -> None:
+    content = written([["q1"]], "csv.gz")
+
+    assert content[:8] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00"
+    assert gzip.decompress(content) == b'"q1"\n'
+
+
+def test_a_file_of_several_gzip_members_is_read_whole() -> None:
+    content = gzip.compress(b'"q1"\n') + gzip.compress(b'"q2"\n')
+
+    assert read(content, "csv.gz") == [["q1"], ["q2"]]
+
+
+def test_a_bomb_is_stopped_by_its_ratio_and_let_through_by_word() -> None:
+    bomb = gzip.compress(bytes(20 << 20)) * 15
+
+    def size(content: bytes, **options: Any) -> int:
+        stream = decompressed(io.BytesIO(content), where="gs://lessons/bomb", **options)
+        return sum(len(block) for block in iter(lambda: stream.read(1 << 20), b""))
+
+    with pytest.raises(UnsafeContent, match="more than 500 times its size"):
+        size(bomb)
+    assert size(bomb, max_bytes=300 << 20) == 300 << 20
+    with pytest.raises(UnsafeContent, match="beyond 1,000 bytes"):
+        size(bomb, max_bytes=1000)
+
+
+# --- NDJSON -------------------------------------------------------------------------------
+
+
+def test_ndjson_is_what_bigquery_loads() -> None:
+    records = [
+        {"item": "naïve", "tags": ["a"], "at": datetime(2024, 3, 1, tzinfo=UTC), "share": 0.5},
+        {"item": None, "more": {"n": float("nan"), "d": Decimal("1.50")}, "blob": b"\x00"},
+    ]
+
+    content = written([records[0]], "ndjson") + written([records[1]], "ndjson")
+
+    assert content.decode().splitlines() == [
+        '{"item":"naïve","tags":["a"],"at":"2024-03-01T00:00:00+00:00","share":0.5}',
+        '{"item":null,"more":{"n":"NaN","d":"1.50"},"blob":"AA=="}',
+    ]
+
+
+@given(st.lists(st.fixed_dictionaries({"a": st.none() | texts, "b": st.integers()}), min_size=1))
+@settings(max_examples=100, deadline=None)
+def test_records_survive_ndjson_gz(records: list[dict[str, object]]) -> None:
+    assert read(written(records, "ndjson.gz"), "ndjson.gz") == records
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b'{"a": 1}\n{"a"\n', "line 2, is not JSON"), (b"[1]\n", "line 1, is not a JSON object")],
+)
+def test_a_broken_line_is_named(content: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read(content, "ndjson")
+
+
+def test_records_of_different_fields_are_a_table_with_nulls_but_no_rows() -> None:
+    content = b'{"a": 1}\n\n{"b": "x"}\n'
+
+    assert read(content, "ndjson", "arrow").to_pylist() == [
+        {"a": 1, "b": None},
+        {"a": None, "b": "x"},
+    ]
+    with pytest.raises(ValueError, match=r"record 2 has \['b'\]"):
+        read(content, "ndjson", "rows")
+
+
+# --- Parquet ------------------------------------------------------------------------------
+
+
+def test_parquet_has_the_same_bytes_however_the_rows_are_cut() -> None:
+    table = pa.table({"n": range(300_000), "text": [f"{n % 1000}" for n in range(300_000)]})
+    cut = pa.Table.from_batches(table.to_batches(max_chunksize=777))
+
+    whole = written(table, "parquet")
+
+    assert written(cut, "parquet") == whole
+    assert written(cut.to_reader(), "parquet") == whole
+    file = pq.ParquetFile(io.BytesIO(whole))
+    assert file.metadata.row_group(0).num_rows == 1 << 17
+    assert file.metadata.row_group(0).column(0).compression == "ZSTD"
+
+
+def test_parquet_of_a_frame_carries_no_notes_of_pandas() -> None:
+    frame = pd.DataFrame({"n": [1, 2]}, index=["a", "b"])
+
+    assert pq.read_schema(io.BytesIO(written(frame, "parquet"))).metadata is None
+    assert written(frame, "parquet") == written(pa.table({"n": [1, 2]}), "parquet")
+
+
+def test_parquet_of_rows_finds_types_that_a_late_row_decides() -> None:
+    rows: list[list[object]] = [[None, n, None] for n in range(1 << 17)]
+    rows.append(["late", 0.5, date(2024, 3, 1)])
+
+    table = read(written(rows, "parquet", ["text", "number", "day"]), "parquet")
+
+    assert [str(kind) for kind in table.schema.types] == ["string", "double", "date32[day]"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([["a"], [1]], "the values of 'x' have no type in common"),
+        ([[None], [None]], "the column 'x' has no value, so its type is unknown"),
+    ],
+)
+def test_parquet_of_rows_without_a_type_is_refused(rows: list[list[object]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        written(rows, "parquet", ["x"])
+
+
+def test_a_table_without_rows_keeps_its_columns() -> None:
+    table = pa.table({"n": pa.array([], pa.int64()), "text": pa.array([], pa.string())})
+
+    assert written(table, "csv") == b'"n","text"\n'
+    assert read(written(table, "parquet"), "parquet").schema == table.schema
+
+
+def test_what_is_not_parquet_says_so() -> None:
+    with pytest.raises(ValueError, match="gs://lessons/rows is not Parquet"):
+        read(b"n,text\n1,a\n", "parquet")
+
+
+# --- Memory and installation --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format_", ["csv.gz", "ndjson.gz"])
+def test_memory_does_not_grow_with_the_rows(format_: str) -> None:
+    class Nowhere(io.BytesIO):
+        def write(self, data: Any) -> int:
+            return len(data)
+
+    rows = ({"n": number, "text": f"{number:0100d}"} for number in range(20_000))
+    tabular.write(({"n": 1, "text": "to import what it takes"} for _ in "a"), Nowhere(), format_)  # type: ignore[arg-type]
+    tracemalloc.start()
+
+    count = tabular.write(rows, Nowhere(), format_)  # type: ignore[arg-type]
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 20_000
+    assert peak < 2_500_000
+
+
+def test_rows_need_python_alone_and_the_rest_names_the_extra(tmp_path: Path) -> None:
+    program = """
+        import sys
+        sys.modules["pyarrow"] = sys.modules["pandas"] = sys.modules["numpy"] = None
+        from gcp_accessor import CloudStorageAccessor, MissingExtra
+        store = CloudStorageAccessor(local=sys.argv[1])
+        store.create_bucket("lessons")
+        store.upload_csv_gzip("lessons", "rows.csv.gz", [["q1", None]])
+        print(store.download_csv_gzip("lessons", "rows.csv.gz"))
+        store.write("gs://lessons/a.ndjson", [{"a": 1}])
+        print(store.read("gs://lessons/a.ndjson"))
+        for use in (
+            lambda: store.write("gs://lessons/a.parquet", [{"a": 1}]),
+            lambda: store.read("gs://lessons/rows.csv.gz", as_="dataframe"),
+        ):
+            try:
+                use()
+            except MissingExtra as error:
+                print(error)
+        print(store.exists("gs://lessons/a.parquet"))
+    """
+
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), tmp_path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.splitlines() == [
+        "[['q1', None]]",
+        "[{'a': 1}]",
+        "writing Parquet needs: pip install 'gcp-accessor[pandas]'",
+        "reading into a frame or Arrow needs: pip install 'gcp-accessor[pandas]'",
+        "False",
+    ]
