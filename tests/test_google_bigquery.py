@@ -109,12 +109,23 @@ def test_ctrl_c_cancels_the_job(service: BigQueryStandIn, exams: BigQueryAccesso
     service.requests.clear()
     thread = threading.Thread(target=interrupt)
     thread.start()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as caught:
         exams.query("SELECT 1 AS n", timeout=60)
     thread.join()
 
     (job,) = service.jobs.values()
     assert job.cancelled.is_set()
+    assert caught.value.__notes__ == [f"The job {job.id} was cancelled."]
+
+
+def test_a_job_that_cannot_be_cancelled_is_said_to_go_on(
+    service: BigQueryStandIn, exams: BigQueryAccessor
+) -> None:
+    service.job_seconds = 30
+    service.fail("accessDenied", on="POST .*/cancel")
+
+    with pytest.raises(QueryTimeout, match="could not be cancelled, so that it goes on"):
+        exams.query("SELECT 1 AS n", timeout=0.1)
 
 
 def test_a_refused_request_says_which_role_is_missing(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.api_core import exceptions
 from google.cloud import bigquery
+from requests.exceptions import RequestException
 
 from gcp_accessor.backends import QueryStats
 from gcp_accessor.backends.google_advice import advice
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 _FIRST_PAGE_ROWS = 1_000
 _PAGE_ROWS = 50_000
 _CANCEL_SECONDS = 20.0
+_REQUEST_SECONDS = 120.0
+# As long as the client itself asks a failing service again.
+_RETRY_SECONDS = 600.0
 _RETRY = bigquery.DEFAULT_RETRY
 
 
@@ -64,35 +68,32 @@ class GoogleCursor:
 def wait_for(job: Any, timeout: float | None) -> None:
     """Wait for the job's end; cancel it on a timeout and on Ctrl-C."""
     try:
-        if timeout is None:
-            job.result(**_first_page(job))
+        if timeout is None and isinstance(job, bigquery.QueryJob):
+            # The client holds one request open until the rows are there.
+            job.result(page_size=_FIRST_PAGE_ROWS)
         else:
-            _result_within(job, timeout)
-    except KeyboardInterrupt:
-        job.cancel(retry=None, timeout=_CANCEL_SECONDS)
+            _poll(job, float("inf") if timeout is None else timeout)
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(f"The job {job.job_id} {_cancel(job)}.")
         raise
     except TimeoutError as error:
-        job.cancel(retry=_RETRY.with_timeout(_CANCEL_SECONDS), timeout=_CANCEL_SECONDS)
         raise QueryTimeout(
-            f"the job {job.job_id} did not end within {timeout:g} seconds and was cancelled; "
+            f"the job {job.job_id} did not end within {timeout:g} seconds and {_cancel(job)}; "
             "give it a longer timeout= or less to read"
         ) from error
 
 
-def _first_page(job: Any) -> dict[str, int]:
-    # The wait for a query brings its first rows along; those of a small result are all.
-    return {"page_size": _FIRST_PAGE_ROWS} if isinstance(job, bigquery.QueryJob) else {}
+def _poll(job: Any, timeout: float) -> None:
+    """Wait as `job.result()` does, but to the tenth of a second.
 
-
-def _result_within(job: Any, timeout: float) -> None:
-    """Wait as `job.result()` does, but to the second.
-
-    The client itself holds one request open for ten seconds before it looks at its clock.
+    The client looks at its clock every ten seconds, and at a load a whole second late.
     """
     end = time.monotonic() + timeout
+    request_seconds = min(timeout, _REQUEST_SECONDS)
+    retry = _RETRY.with_timeout(min(timeout, _RETRY_SECONDS))
     pause = 0.05
     try:
-        while not job.done(retry=_RETRY.with_timeout(timeout), timeout=timeout):
+        while not job.done(retry=retry, timeout=request_seconds):
             left = end - time.monotonic()
             if left <= 0:
                 raise TimeoutError
@@ -100,7 +101,16 @@ def _result_within(job: Any, timeout: float) -> None:
             pause = min(pause * 1.5, 2.0)
     except exceptions.RetryError as error:
         raise TimeoutError from error
-    job.result(timeout=max(end - time.monotonic(), 1.0), **_first_page(job))
+    first_page = {"page_size": _FIRST_PAGE_ROWS} if isinstance(job, bigquery.QueryJob) else {}
+    job.result(timeout=max(min(end - time.monotonic(), _REQUEST_SECONDS), 1.0), **first_page)
+
+
+def _cancel(job: Any) -> str:
+    try:
+        job.cancel(retry=_RETRY.with_timeout(_CANCEL_SECONDS), timeout=_CANCEL_SECONDS)
+    except (exceptions.GoogleAPIError, RequestException) as error:
+        return f"could not be cancelled, so that it goes on ({error})"
+    return "was cancelled"
 
 
 def server_milliseconds(timeout: float) -> int:
