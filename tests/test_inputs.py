@@ -620,6 +620,15 @@ def test_a_parquet_file_with_overwritten_pages_is_refused(desk: Desk) -> None:
     assert "log.parquet is not a sound Parquet file" in desk.refusal(path)
 
 
+def test_a_parquet_text_that_is_not_utf8_is_refused(desk: Desk) -> None:
+    path = desk.folder / "log.parquet"
+    latin = pa.array(["André".encode("latin-1")]).view(pa.string())
+    others = pa.Table.from_pylist([RECORD]).drop_columns(["student_id"])
+    parquet.write_table(others.append_column("student_id", latin), path)
+
+    assert "log.parquet is not a sound Parquet file" in desk.refusal(path)
+
+
 @pytest.mark.parametrize("value", [[1], {"a": 1}])
 @pytest.mark.parametrize("ending", ["ndjson", "parquet"])
 def test_a_nested_value_is_no_id(desk: Desk, value: object, ending: str) -> None:
