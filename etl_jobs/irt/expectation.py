@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from etl_jobs.irt.spans import cached_spans, spans
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 _DENSE_SHARE = 0.25
 _DENSE_ROWS = 2048
 _SPARSE_ROWS = 1024
-_ANSWERS_AT_ONCE = 2048
 # The sums are made in this many strands and then added, in the same order on every machine,
 # however many threads work on them.
 _STRANDS = 4
@@ -198,10 +199,10 @@ def mean_at_answers(
         Shape (answers, powers).
     """
     result = np.empty((len(row), powers.shape[1]))
-    for begin, end in _spans(0, len(row), _ANSWERS_AT_ONCE):
-        product = weight[row[begin:end]]
-        product *= table[item[begin:end]]
-        np.matmul(product, powers, out=result[begin:end])
+    for answers in cached_spans(len(row), len(powers)):
+        product = weight[row[answers]]
+        product *= table[item[answers]]
+        np.matmul(product, powers, out=result[answers])
     return result
 
 
@@ -225,7 +226,8 @@ def _expect_block(block: Block, tables: ItemTables, grid: Grid) -> tuple[float, 
 def _sparse_blocks(patterns: Patterns, first: int, last: int) -> Iterator[SparseBlock]:
     # A block's posterior is as large as the table it is multiplied with, or fits the cache.
     rows = max(_SPARSE_ROWS, min(2 * patterns.items, -((first - last) // _STRANDS)))
-    for begin, end in _spans(first, last, rows):
+    for part in spans(last - first, rows):
+        begin, end = first + part.start, first + part.stop
         start = patterns.start[begin : end + 1]
         code = patterns.code[start[0] : start[-1]]
         answers = sparse.csr_array(
@@ -239,7 +241,8 @@ def _dense_blocks(patterns: Patterns, first: int, last: int) -> Iterator[DenseBl
     code = patterns.code[patterns.start[first] : patterns.start[last]]
     answered = np.bincount(code >> 1, minlength=patterns.items)
     gaps = np.flatnonzero(answered < last - first)
-    for begin, end in _spans(first, last, _DENSE_ROWS):
+    for part in spans(last - first, _DENSE_ROWS):
+        begin, end = first + part.start, first + part.stop
         start = patterns.start[begin : end + 1]
         code = patterns.code[start[0] : start[-1]]
         row = np.repeat(np.arange(end - begin), np.diff(start))
@@ -248,8 +251,3 @@ def _dense_blocks(patterns: Patterns, first: int, last: int) -> Iterator[DenseBl
         seen = np.zeros((end - begin, patterns.items), np.uint8)
         seen[row, code >> 1] = 1
         yield DenseBlock(right, gaps, seen[:, gaps], patterns.count[begin:end])
-
-
-def _spans(first: int, last: int, rows: int) -> Iterator[tuple[int, int]]:
-    for begin in range(first, last, rows):
-        yield begin, min(begin + rows, last)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from etl_jobs.irt.spans import cached_spans
+
 FloatArray = NDArray[np.float64]
 
 
@@ -50,15 +52,18 @@ def item_tables(ability: ArrayLike, discrimination: ArrayLike, intercept: ArrayL
         discrimination: Shape (items,).
         intercept: Shape (items,).
     """
+    theta = np.asarray(ability, np.float64)
     slope = np.asarray(discrimination, np.float64)[:, np.newaxis]
-    log_odds = slope * np.asarray(ability, np.float64)
-    log_odds += np.asarray(intercept, np.float64)[:, np.newaxis]
-    # exp only ever sees numbers below 0: it can vanish, but not overflow.
-    small = np.exp(-np.abs(log_odds))
-    rest = np.log1p(small)
-    log_outcome = np.empty((len(log_odds), 2, log_odds.shape[1]))
-    np.subtract(np.minimum(-log_odds, 0.0), rest, out=log_outcome[:, 0])
-    np.subtract(np.minimum(log_odds, 0.0), rest, out=log_outcome[:, 1])
-    probability = np.where(log_odds >= 0, 1.0, small)
-    probability /= 1.0 + small
-    return ItemTables(probability, log_outcome)
+    level = np.asarray(intercept, np.float64)[:, np.newaxis]
+    right = np.empty((len(slope), len(theta)))
+    log_outcome = np.empty((len(slope), 2, len(theta)))
+    for rows in cached_spans(*right.shape):
+        log_odds = slope[rows] * theta
+        log_odds += level[rows]
+        # exp only ever sees numbers below 0: it can vanish, but not overflow.
+        small = np.exp(-np.abs(log_odds))
+        rest = np.log1p(small)
+        np.subtract(np.minimum(-log_odds, 0.0), rest, out=log_outcome[rows, 0])
+        np.subtract(np.minimum(log_odds, 0.0), rest, out=log_outcome[rows, 1])
+        np.divide(np.where(log_odds >= 0, 1.0, small), 1.0 + small, out=right[rows])
+    return ItemTables(right, log_outcome)

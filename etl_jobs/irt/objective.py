@@ -9,8 +9,9 @@ import numpy as np
 
 from etl_jobs.irt.ascent import Slope
 from etl_jobs.irt.expectation import Block, Sums, expect
-from etl_jobs.irt.models import FloatArray, item_tables
+from etl_jobs.irt.models import FloatArray, ItemTables, item_tables
 from etl_jobs.irt.priors import LogNormal, Priors
+from etl_jobs.irt.spans import cached_spans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,13 +55,7 @@ class MarginalPosterior:
         discrimination, intercept = self.parameters(point)
         tables = item_tables(self.grid.nodes, discrimination, intercept)
         sums = expect(self.blocks, tables, self.grid)
-        # By Fisher's identity the score of the expected complete data is the marginal one.
-        answers = sums.right + sums.wrong
-        expected_right = answers * tables.probability
-        powers = np.vander(self.grid.nodes, 3)
-        score = (sums.right - expected_right) @ powers[:, 1:]
-        expected_right *= 1 - tables.probability
-        information = (expected_right @ powers)[:, [[0, 1], [1, 2]]]
+        score, information = _expected_score(sums, tables, self.grid)
         if self._is_logarithmic:
             score[:, 0] *= discrimination
             information[:, 0] *= discrimination[:, np.newaxis]
@@ -121,3 +116,21 @@ class MarginalPosterior:
         """Discrimination and intercept at a point."""
         slope = np.exp(point[:, 0]) if self._is_logarithmic else point[:, 0]
         return slope, point[:, 1]
+
+
+def _expected_score(sums: Sums, tables: ItemTables, grid: Grid) -> tuple[FloatArray, FloatArray]:
+    """Score and information of the expected complete data, in slope and intercept.
+
+    By Fisher's identity that score is also the marginal one.
+    """
+    items = len(tables.probability)
+    powers = np.vander(grid.nodes, 3)
+    score, moments = np.empty((items, 2)), np.empty((items, 3))
+    for rows in cached_spans(*tables.probability.shape):
+        right, probability = sums.right[rows], tables.probability[rows]
+        expected = right + sums.wrong[rows]
+        expected *= probability
+        score[rows] = (right - expected) @ powers[:, 1:]
+        expected *= 1 - probability
+        moments[rows] = expected @ powers
+    return score, moments[:, [[0, 1], [1, 2]]]
