@@ -25,7 +25,7 @@ from etl_jobs.report import ReportData, render
 from etl_jobs.report.flags import KNOWN
 from etl_jobs.report.names import clean
 from etl_jobs.report.numerals import counted, fixed, percent, whole
-from etl_jobs.report.svg import Scale, spread
+from etl_jobs.report.svg import Scale, element, spread
 from tests import browser
 
 if TYPE_CHECKING:
@@ -389,6 +389,7 @@ def test_names_of_any_kind_stay_text() -> None:
     page = Outline(html)
     html.encode("utf-8")
     assert len(page.text["script"]) == 2
+    assert not set("<>&") & set(html.split('id="data">')[1].split("</script>")[0])
     assert [tag for tag, _ in page.elements if tag != "small"] == [
         tag for tag, _ in plain.elements if tag != "small"
     ]
@@ -408,10 +409,16 @@ def test_no_name_changes_the_page_around_it(names: Sequence[str]) -> None:
     html.encode("utf-8")
 
 
-def test_facts_and_reasons_are_text_too() -> None:
-    html = render(report(facts={"<i>fact": "<u>value"}, left_out={"<s>why": 1}))
+def test_a_drawing_escapes_its_text_and_its_attributes() -> None:
+    drawn = element("text", "a<b>&", class_='"><script>')
 
-    assert {"i", "u", "s"} & {tag for tag, _ in Outline(html).elements} <= {"i"}
+    assert drawn == '<text class="&#34;&gt;&lt;script&gt;">a&lt;b&gt;&amp;</text>'
+
+
+def test_facts_and_reasons_are_text_too() -> None:
+    html = render(report(facts={"<u>fact": "<u>value"}, left_out={"<s>why": 1}))
+
+    assert not {"u", "s"} & {tag for tag, _ in Outline(html).elements}
     assert "&lt;u&gt;value" in html
     assert "&lt;s&gt;why" in html
 
@@ -590,16 +597,19 @@ def test_a_chosen_item_shows_its_curve_with_what_was_observed(
     )
 
 
-def test_the_drawn_curve_is_the_model_s_at_the_difficulty(tab: browser.Page, write: Any) -> None:
-    tab.open(write(report(3, difficulty=np.array([0.0, 1.0, -1.0]))), "#item=q0")
+def test_the_drawn_curve_is_the_model_s(tab: browser.Page, write: Any) -> None:
+    data = report(3, difficulty=np.array([0.0, 1.0, -1.0]))
 
-    # Half of the students get it right: the curve crosses the middle of its box at ability 0.
-    heights = tab.run(
+    tab.open(write(data), "#item=q0")
+
+    heights, top, height = tab.run(
         "(() => { const d = document.querySelectorAll('#item path.curve')[1].getAttribute('d');"
         " const box = document.querySelector('#item rect.band').getBBox();"
-        " return [+d.split(/[ML]/)[61].split(' ')[1], box.y, box.height]; })()"
+        " return [d.split(/[ML]/).slice(1).map((p) => +p.split(' ')[1]), box.y, box.height]; })()"
     )
-    assert heights[0] == pytest.approx(heights[1] + heights[2] / 2, abs=0.1)
+    drawn = 1 - (np.array(heights) - top) / height
+    expected = 1 / (1 + np.exp(-data.discrimination[0] * np.linspace(-4, 4, 121)))
+    np.testing.assert_allclose(drawn, expected, atol=0.1 / height)
 
 
 def test_hostile_names_are_only_text_in_the_browser(tab: browser.Page, write: Any) -> None:
