@@ -5,15 +5,18 @@ import gzip
 import importlib.util
 import itertools
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pyarrow import parquet
 
-from etl_jobs.inputs import LoadedInput, convert_file
+from etl_jobs.inputs import LoadedInput, convert_file, load_input
+from etl_jobs.job import sql_folder
 from etl_jobs.mapping import read_mapping
+from gcp_accessor import BigQueryAccessor
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -39,6 +42,10 @@ def table(section: int) -> Counter[tuple[int, ...]]:
 def converted(log: Path, folder: Path) -> list[dict[str, Any]]:
     convert_file(log, "raw.answers", None, folder / "rows.parquet")
     return parquet.read_table(folder / "rows.parquet").to_pylist()
+
+
+def read_sql(name: str) -> str:
+    return (sql_folder() / f"{name}.sql").read_text()
 
 
 def valid(row: dict[str, Any]) -> bool:
@@ -148,6 +155,27 @@ def test_a_log_holds_the_stated_share_of_work_for_a_cleaning(section: int, tmp_p
     assert Counter(row["correct"] for row in rows)[2] == 25
     assert sum(row["answered_at"] is None for row in rows) == 25
     assert len(rows) == 5000 + 100 + 150 + 50 + 5 * 25
+
+
+@SECTIONS
+def test_the_cleaning_query_finds_the_published_table(section: int, tmp_path: Path) -> None:
+    latest = read_sql("answers/latest")
+    rejected = read_sql("answers/rejected")
+    day = {"as_of": date(2024, 3, 31)}
+
+    with BigQueryAccessor(local=tmp_path) as warehouse:
+        warehouse.create_dataset("raw")
+        load_input(warehouse, "raw.answers", EXAMPLES / f"lsat{section}.csv.gz")
+        answers = warehouse.query(latest, {**day, "attempt": "first"}).records()
+        reasons = warehouse.query(rejected, day).records()
+
+    patterns: dict[object, dict[object, int]] = defaultdict(dict)
+    for answer in answers:
+        patterns[answer["student_id"]][answer["item_id"]] = answer["correct"]
+    assert Counter(
+        tuple(pattern[item] for item in sorted(pattern)) for pattern in patterns.values()
+    ) == +table(section)
+    assert sum(row["answers"] for row in reasons) == 425
 
 
 @SECTIONS

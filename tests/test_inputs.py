@@ -4,15 +4,17 @@ import csv
 import gzip
 import io
 import json
+import os
 import pickle
 import resource
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
+from google.api_core.exceptions import NotFound
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -22,7 +24,9 @@ from etl_jobs.inputs import convert_file, load_input
 from etl_jobs.logs import checked_text, ndjson_log
 from etl_jobs.mapping import LogMapping, read_mapping
 from etl_jobs.sources import load_sources
-from gcp_accessor import BigQueryAccessor
+
+if TYPE_CHECKING:
+    from gcp_accessor import BigQueryAccessor
 
 HEADER = "answer_id,student_id,item_id,correct,answered_at"
 ROW = "a1,ana,q1,1,2024-03-01T09:00:00Z"
@@ -65,13 +69,6 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
-
-
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Any:
-    with BigQueryAccessor(local=tmp_path / "cloud") as accessor:
-        accessor.create_dataset("raw")
-        yield accessor
 
 
 # --- What arrives --------------------------------------------------------------------------
@@ -377,6 +374,12 @@ def test_arrow_reads_a_json_line_as_python_does_or_leaves_it_to_python(
 
 def test_a_missing_file_is_named(desk: Desk) -> None:
     assert desk.refusal(desk.folder / "nope.csv") == f"there is no file {desk.folder}/nope.csv"
+
+
+def test_a_pipe_is_refused(desk: Desk) -> None:
+    os.mkfifo(desk.folder / "log.csv")
+
+    assert desk.refusal(desk.folder / "log.csv").endswith("is not a plain file")
 
 
 def test_a_folder_is_refused(desk: Desk) -> None:
@@ -1009,7 +1012,8 @@ def test_the_view_on_the_page_has_the_columns_of_the_table() -> None:
 # --- Into the warehouse --------------------------------------------------------------------
 
 
-def test_a_file_replaces_the_rows_of_its_table(desk: Desk, warehouse: Any) -> None:
+def test_a_file_replaces_the_rows_of_its_table(desk: Desk, warehouse: BigQueryAccessor) -> None:
+    warehouse.create_dataset("raw")
     load_input(warehouse, "raw.answers", desk.file("old.csv", f"{HEADER}\n{ROW}\n{ROW}\n"))
 
     loaded = load_input(warehouse, "raw.answers", desk.file("log.csv", f"{HEADER}\n{ROW}\n"))
@@ -1022,7 +1026,13 @@ def test_a_file_replaces_the_rows_of_its_table(desk: Desk, warehouse: Any) -> No
     ]
 
 
-def test_a_bad_row_leaves_the_table_as_it_was(desk: Desk, warehouse: Any) -> None:
+def test_a_dataset_is_not_made_by_the_way(desk: Desk, warehouse: BigQueryAccessor) -> None:
+    with pytest.raises(NotFound):
+        load_input(warehouse, "raw.answers", desk.file("log.csv", f"{HEADER}\n{ROW}\n"))
+
+
+def test_a_bad_row_leaves_the_table_as_it_was(desk: Desk, warehouse: BigQueryAccessor) -> None:
+    warehouse.create_dataset("raw")
     load_input(warehouse, "raw.answers", desk.file("old.csv", f"{HEADER}\n{ROW}\n"))
     bad = desk.file("log.csv", f"{HEADER}\n{ROW}\na2,ana,q2,maybe,2024-03-01\n")
 
