@@ -69,7 +69,12 @@ def report(items: int = 5, students: int = 1000, **changes: Any) -> ReportData:
         ability_counts=np.histogram(random.normal(0, 0.9, students), edges)[0],
         information=information,
         standard_error=1 / np.sqrt(information),
-        facts={"Log-likelihood": -2466.6534, "Iterations": 14, "Attempt that counts": "first"},
+        facts={
+            "Log-likelihood": -2466.6534,
+            "Iterations": np.int64(14),
+            "Score": 0.003,
+            "Attempt that counts": "first",
+        },
         left_out={"Repeated": 1152, "No item id": 3},
     )
     return replace(made, **changes)
@@ -177,6 +182,7 @@ def test_the_run_is_told_with_its_facts_and_the_rows_left_out() -> None:
         ("Converged", "yes"),
         ("Log-likelihood", "\N{MINUS SIGN}2,466.653"),
         ("Iterations", "14"),
+        ("Score", "0.003"),
         ("Attempt that counts", "first"),
     }
     assert page.rows()[-2:] == ["Repeated1,152", "Noitemid3"]
@@ -610,6 +616,28 @@ def test_the_drawn_curve_is_the_model_s(tab: browser.Page, write: Any) -> None:
     drawn = 1 - (np.array(heights) - top) / height
     expected = 1 / (1 + np.exp(-data.discrimination[0] * np.linspace(-4, 4, 121)))
     np.testing.assert_allclose(drawn, expected, atol=0.1 / height)
+
+
+def test_the_whiskers_are_wilson_s_intervals(tab: browser.Page, write: Any) -> None:
+    data = report(3)
+
+    tab.open(write(data), "#item=q0")
+
+    whiskers, top, height = tab.run(
+        "(() => { const box = document.querySelector('#item rect.band').getBBox();"
+        " return [[...document.querySelectorAll('#item .whisker')]"
+        ".map((w) => [+w.getAttribute('y1'), +w.getAttribute('y2')]), box.y, box.height]; })()"
+    )
+    packed = Outline(render(data)).data()["items"]["observed"][0]
+    bands = (len(packed) - 1) // 2
+    z = 1.96
+    for drawn, n, permille in zip(
+        whiskers, packed[1 : 1 + bands], packed[1 + bands :], strict=True
+    ):
+        # By definition: the shares whose own standard error just reaches the observed one.
+        s = permille / 1000
+        ends = np.roots([1 + z**2 / n, -2 * s - z**2 / n, s**2])
+        assert sorted(1 - (np.array(drawn) - top) / height) == pytest.approx(sorted(ends), abs=1e-6)
 
 
 def test_hostile_names_are_only_text_in_the_browser(tab: browser.Page, write: Any) -> None:
