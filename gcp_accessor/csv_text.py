@@ -11,7 +11,7 @@ import re
 from base64 import b64encode
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from gcp_accessor.python_values import plain
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # The csv module refuses fields over 128 KiB; BigQuery takes 100 MB.
 _MAX_FIELD = 2**31 - 1
+_FLOAT_NAMES = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _FIELD = re.compile(r'(?:\A|,)("[^"]*(?:""[^"]*)*"|[^,]*)')
 
 
@@ -30,9 +31,7 @@ def line_of(values: Iterable[object]) -> str:
     Raises:
         TypeError: a value is nothing that a CSV field can hold.
     """
-    texts = map(text_of, values)
-    fields = ["" if text is None else '"' + text.replace('"', '""') + '"' for text in texts]
-    return ",".join(fields) + "\n"
+    return ",".join([_field(value) for value in values]) + "\n"
 
 
 def text_of(value: object) -> str | None:
@@ -41,21 +40,37 @@ def text_of(value: object) -> str | None:
     true and false; ISO dates; an aware datetime in UTC, as a TIMESTAMP, a naive one without
     an offset, as a DATETIME; bytes in base64.
     """
-    # The usual types first, and by identity: this runs for every value.
-    kind = type(value)
-    if kind is str:
-        return cast("str", value)
-    if kind is int:
-        return str(value)
-    if kind is float:
-        return float_text(cast("float", value))
-    return _other_text(value)
+    match plain(value):
+        case None:
+            return None
+        case bool() as flag:
+            return "true" if flag else "false"
+        case str() as text:
+            return text
+        case int() as number:
+            return int.__repr__(number)
+        case float() as number:
+            return float_text(number)
+        case Decimal() as number if number.is_finite():
+            return format(number, "f")
+        case datetime() as moment:
+            return (moment if moment.tzinfo is None else moment.astimezone(UTC)).isoformat(" ")
+        case date() | time() as when:
+            return when.isoformat()
+        case bytes() as content:
+            return b64encode(content).decode()
+        case UUID() as identity:
+            return str(identity)
+    raise TypeError(
+        f"{value!r} is a {type(value).__name__}, which a CSV field cannot hold; write NDJSON or "
+        "Parquet"
+    )
 
 
 def float_text(value: float) -> str:
     """Return the shortest text that reads back as the same float; NaN and Infinity by name."""
     text = float.__repr__(value)
-    return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(text, text)
+    return _FLOAT_NAMES.get(text, text)
 
 
 def rows_of(lines: Iterable[str], where: str) -> Iterator[list[str | None]]:
@@ -98,29 +113,14 @@ def _with_nulls(row: list[str], raw: str) -> list[str | None]:
     return [value if mark else None for value, mark in zip(row, marks, strict=True)]
 
 
-def _other_text(value: object) -> str | None:
-    match plain(value):
-        case None:
-            return None
-        case bool() as flag:
-            return "true" if flag else "false"
-        case str() as text:
-            return text
-        case int() as number:
-            return int.__repr__(number)
-        case float() as number:
-            return float_text(number)
-        case Decimal() as number if number.is_finite():
-            return format(number, "f")
-        case datetime() as moment:
-            return (moment if moment.tzinfo is None else moment.astimezone(UTC)).isoformat(" ")
-        case date() | time() as when:
-            return when.isoformat()
-        case bytes() as content:
-            return b64encode(content).decode()
-        case UUID() as identity:
-            return str(identity)
-    raise TypeError(
-        f"{value!r} is a {type(value).__name__}, which a CSV field cannot hold; write NDJSON or "
-        "Parquet"
-    )
+def _field(value: object) -> str:
+    # The usual types first, and by identity: this runs for every value.
+    if type(value) is int:
+        return f'"{value}"'
+    if type(value) is str:
+        text: str | None = value
+    elif type(value) is float:
+        text = float_text(value)
+    else:
+        text = text_of(value)
+    return "" if text is None else '"' + text.replace('"', '""') + '"'

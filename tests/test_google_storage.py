@@ -99,12 +99,24 @@ def test_a_conditional_write_whose_reply_was_lost_has_won(
     data: bytes,
 ) -> None:
     found = cloud_storage.put("lessons", "a.bin", b"older") if generation == "replaced" else 0
-    cloud_storage.queue(Fault("lost reply", method="POST" if data == b"mine" else "PUT"))
+    # The large one's last request is its third.
+    before = [Fault("none")] * 2 if data == LARGE else []
+    cloud_storage.queue(*before, Fault("lost reply"))
 
     stored = google_store.write("gs://lessons/a.bin", data, if_generation=found)
 
     assert google_store.read("gs://lessons/a.bin") == data
     assert stored == google_store.stat("gs://lessons/a.bin")
+
+
+def test_a_part_whose_reply_was_lost_is_not_written_twice(
+    google_store: CloudStorageAccessor, cloud_storage: CloudStorageStandIn
+) -> None:
+    cloud_storage.queue(Fault("none"), Fault("lost reply"))
+
+    google_store.write("gs://lessons/a.bin", LARGE)
+
+    assert google_store.read("gs://lessons/a.bin") == LARGE
 
 
 def test_equal_content_by_somebody_else_is_not_my_write(

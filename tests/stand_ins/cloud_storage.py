@@ -45,10 +45,11 @@ class Fault:
     """What befalls one request.
 
     "reset" drops the connection before the request takes effect, "lost reply" after it;
-    "damaged" alters the first byte of the answer.
+    "damaged" alters the first byte of the answer; "none" lets the request through, so that
+    the next one meets the next fault.
     """
 
-    kind: Literal["status", "reset", "lost reply", "damaged"]
+    kind: Literal["status", "reset", "lost reply", "damaged", "none"]
     status: int = 503
     method: str | None = None
 
@@ -294,7 +295,7 @@ class _Handler(BaseHTTPRequestHandler):
             if fault and fault.kind == "damaged":
                 status, content, headers = answer
                 answer = status, bytes([content[0] ^ 1]) + content[1:], headers
-            elif fault:
+            elif fault and fault.kind == "lost reply":
                 raise _Dropped
         except Refused as refused:
             error = {"code": refused.status, "message": refused.message}
