@@ -205,7 +205,10 @@ def _coerce_scalar(value: object, type_text: str) -> object:
             return _coerce_scalar(time.fromisoformat(value), "TIME")
         case "JSON", list() | dict():
             return json.dumps(value)
-        case "STRING" | "JSON" | "GEOGRAPHY" | "INTERVAL", str():
+        case "JSON", str():
+            json.loads(value)
+            return value
+        case "STRING" | "GEOGRAPHY" | "INTERVAL", str():
             return value
     raise TypeError
 

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
@@ -143,27 +143,44 @@ def _write_ndjson(
 
 
 def _write_typed(file: BinaryIO, rows: Iterable[object], schema: tuple[Column, ...]) -> None:
-    names = [column.name for column in schema]
     columns = {column.name: column for column in schema}
+    required = [column.name for column in schema if column.mode == "REQUIRED"]
     errors = []
     for number, row in enumerate(rows, start=1):
         try:
-            record = _record(row, names)
-            line = {name: coerce(value, columns[name]) for name, value in record.items()}
-            for column in schema:
-                if column.mode == "REQUIRED" and line.get(column.name) is None:
-                    raise ValueError(f"{column.name!r} is None, but REQUIRED")
+            record = _record(row, list(columns))
+            line = {name: _typed(value, columns[name]) for name, value in record.items()}
+            for name in required:
+                if line.get(name) is None:
+                    raise ValueError(f"{name!r} is None, but REQUIRED")
         except ValueError as error:
             errors.append(f"row {number}: {error}")
             if len(errors) == _MAX_ERRORS:
                 break
-            continue
-        for column in schema:
-            if column.type == "JSON" and column.mode != "REPEATED" and column.name in line:
-                line[column.name] = json.loads(str(line[column.name] or "null"))
-        file.write(line_of(line).encode())
+        else:
+            file.write(line_of(line).encode())
     if errors:
         raise LoadFailed("nothing was loaded: rows do not fit their columns", tuple(errors))
+
+
+def _typed(value: object, column: Column) -> object:
+    """Return the value as a line of NDJSON holds it: JSON as itself, not as its text."""
+    coerced = coerce(value, column)
+    if coerced is None:
+        return None
+    if column.mode == "REPEATED":
+        items = cast("list[object]", coerced)
+        if None in items:
+            raise ValueError(f"{column.name!r} holds None, but a table's arrays hold no NULL")
+        if column.type in {"JSON", "STRUCT"}:
+            element = replace(column, mode="NULLABLE")
+            return [_typed(item, element) for item in items]
+    elif column.type == "STRUCT":
+        record = cast("dict[str, object]", coerced)
+        return {field.name: _typed(record[field.name], field) for field in column.fields}
+    elif column.type == "JSON":
+        return json.loads(str(coerced))
+    return coerced
 
 
 def _write_inferred(file: BinaryIO, rows: Iterable[Any]) -> tuple[Column, ...]:

@@ -9,6 +9,7 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError
@@ -235,6 +236,18 @@ def test_a_large_file_is_sent_in_pieces(service: BigQueryStandIn, exams: BigQuer
     assert count == 2
     assert service.requests["PUT /upload/bigquery/v2/projects/test-project/jobs"] >= 1
     assert exams.query("SELECT SUM(LENGTH(s)) AS n FROM t").scalar() == 9_000_001
+
+
+def test_a_frames_lists_arrive_as_arrays_of_their_types(
+    service: BigQueryStandIn, exams: BigQueryAccessor
+) -> None:
+    exams.load(pa.table({"l": [[1, 2], []]}), "t")
+
+    (job,) = service.jobs.values()
+    load = job.configuration["load"]
+    assert load["parquetOptions"] == {"enableListInference": True}
+    assert load["schema"]["fields"] == [{"name": "l", "type": "INT64", "mode": "REPEATED"}]
+    assert exams.query("SELECT l FROM t").rows() == [[[1, 2]], [[]]]
 
 
 def test_a_table_list_of_many_pages_is_whole(

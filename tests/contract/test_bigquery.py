@@ -299,6 +299,16 @@ def test_rows_of_every_type_are_loaded(exams: BigQueryAccessor) -> None:
     assert result.schema == exams.table("t").schema == columns(EVERY_TYPE)
 
 
+def test_json_is_loaded_from_its_text_or_as_it_is(exams: BigQueryAccessor) -> None:
+    rows = [[1, '{"a": [1, null]}'], [2, {"b": "x"}], [3, None]]
+
+    exams.load(rows, "t", schema={"n": "INT64", "j": "JSON"})
+
+    result = exams.query("SELECT j FROM t ORDER BY n")
+    assert result.rows() == [[{"a": [1, None]}], [{"b": "x"}], [None]]
+    assert type_name(result.schema[0]) == "JSON"
+
+
 def test_records_show_their_own_types(exams: BigQueryAccessor) -> None:
     exams.load([{"a": "001", "b": 1}, {"b": 2.5, "c": [date(2024, 3, 1)]}], "t")
 
@@ -357,14 +367,15 @@ def test_a_frame_of_mixed_types_is_refused(exams: BigQueryAccessor) -> None:
 
 
 def test_rows_that_do_not_fit_are_named_and_none_is_loaded(exams: BigQueryAccessor) -> None:
-    rows = [["a", 1], ["b", "two"], ["c", 3], ["d"]]
+    rows = [["a", 1, []], ["b", "two", []], ["c", 3, [1, None]], ["d"]]
 
     with pytest.raises(LoadFailed) as caught:
-        exams.load(rows, "t", schema={"s": "STRING", "n": "INT64"})
+        exams.load(rows, "t", schema={"s": "STRING", "n": "INT64", "l": "ARRAY<INT64>"})
 
     assert caught.value.errors == (
         "row 2: 'n' is 'two', which is not a INT64",
-        "row 4: it has 1 values; the table has 2 columns",
+        "row 3: 'l' holds None, but a table's arrays hold no NULL",
+        "row 4: it has 1 values; the table has 3 columns",
     )
     assert exams.tables() == []
 
