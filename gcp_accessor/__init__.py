@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         UnsafeContent,
         UnsupportedLocally,
     )
+    from gcp_accessor.parameters import Typed
     from gcp_accessor.publication import Manifest, Publication, PublicationRun
     from gcp_accessor.query_result import QueryResult
     from gcp_accessor.schema import Column, TableName
@@ -31,6 +32,7 @@ _HOMES = {
     "CloudStorageAccessor": "storage",
     "GoogleCloudStorageAccessor": "storage",
     "QueryResult": "query_result",
+    "Typed": "parameters",
     "Publication": "publication",
     "PublicationRun": "publication",
     "Manifest": "publication",
@@ -56,6 +58,7 @@ __all__ = [
     "CloudStorageAccessor",
     "GoogleCloudStorageAccessor",
     "QueryResult",
+    "Typed",
     "Publication",
     "PublicationRun",
     "Manifest",
