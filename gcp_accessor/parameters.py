@@ -35,7 +35,6 @@ class Typed:
     """A parameter whose type is said, for a value that does not show it.
 
     Example:
-        >>> from gcp_accessor import BigQueryAccessor
         >>> parameters = {"since": Typed("DATE", None), "items": Typed("ARRAY<STRING>", [])}
     """
 

@@ -74,6 +74,13 @@ def test_an_option_that_only_google_has_is_refused_on_a_folder(
         accessor.execute_query("SELECT 1 AS n", **options)  # type: ignore[arg-type]
 
 
+def test_a_format_that_only_google_reads_is_refused_on_a_folder(tmp_path: Path) -> None:
+    accessor = BigQueryAccessor(local=tmp_path)
+
+    with pytest.raises(UnsupportedLocally, match="works on the folder"):
+        accessor.load_data_from_gcs("d", "gs://b/t.avro", "t", source_format="AVRO")
+
+
 def test_an_option_that_changes_no_row_is_accepted_on_a_folder(tmp_path: Path) -> None:
     accessor = BigQueryAccessor(local=tmp_path)
 

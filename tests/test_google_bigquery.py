@@ -188,6 +188,17 @@ def test_a_job_id_is_run_once(service: BigQueryStandIn, exams: BigQueryAccessor)
     assert exams.query("SELECT n FROM t").rows() == [[7]]
 
 
+def test_a_reply_lost_on_the_way_leads_back_to_the_job_of_that_id(
+    service: BigQueryStandIn, exams: BigQueryAccessor
+) -> None:
+    service.lose_reply(on="POST .*/jobs")
+
+    rows = exams.execute_query("SELECT @n AS n", "once", query_parameters={"n": 7})
+
+    assert rows == [[7]]
+    assert list(service.jobs) == ["once"]
+
+
 def test_a_job_id_of_another_statement_is_a_conflict(exams: BigQueryAccessor) -> None:
     exams.execute_query("SELECT @n AS n", "once", query_parameters={"n": 1})
 

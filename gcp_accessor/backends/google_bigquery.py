@@ -231,7 +231,8 @@ class GoogleWarehouse:
 
         So a retried task finds its own job, and its reply lost on the way costs no second run.
         """
-        job = self.client.get_job(str(statement.job_id))
+        location: Any = statement.job_options.get("location")
+        job = self.client.get_job(str(statement.job_id), location=location)
         if not isinstance(job, bigquery.QueryJob) or not asks_the_same(job, statement.sql, config):
             conflict.add_note(
                 f"The job id {statement.job_id!r} belongs to another statement; use another id."
