@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from etl_jobs.irt.ascent import Move, climb
 from etl_jobs.irt.errors import NotConverged, TooFewResponses
 from etl_jobs.irt.expectation import blocks_of
 from etl_jobs.irt.flags import Flag, flag_items
 from etl_jobs.irt.models import FloatArray, difficulty
-from etl_jobs.irt.objective import STEEPEST_CURVE, Evaluation, MarginalPosterior
+from etl_jobs.irt.objective import STEEPEST_CURVE
 from etl_jobs.irt.patterns import Patterns
 from etl_jobs.irt.priors import DEFAULT_PRIORS, NO_PRIORS, LogNormal, Priors
 from etl_jobs.irt.quadrature import Grid
+from etl_jobs.irt.search import STEEPEST_TOP, Maximum, enough_nodes, search
 from etl_jobs.irt.standard_errors import InformationKind, item_covariance
 
 if TYPE_CHECKING:
@@ -23,14 +23,6 @@ if TYPE_CHECKING:
 
     from etl_jobs.irt.responses import Labels, Responses
 
-# A grid is fine enough once one with twice as many nodes would move no parameter by this.
-_GRID_AGREEMENT = 5e-5
-_FINEST_GRID = 1500
-_FEWEST_NODES = 61
-_MOST_NODES = 401
-_NEARBY = 1e-2
-# The scaled score that still counts as the top.
-_STEEPEST_TOP = 0.01
 # A search that ends without a maximum, beyond this discrimination, was running away.
 _RUNAWAY = STEEPEST_CURVE / 3
 
@@ -48,8 +40,9 @@ class Calibration:
         covariance: Of (discrimination, intercept), shape (items, 2, 2); NaN where the
             observed information is not positive definite.
         information: Where the covariance comes from: "joint" is the inverse of the observed
-            information of all items together, "by item" of each item's own, which for many
-            items differs little.
+            information of all items together. "near" inverts each item's own and adds what
+            all share through the origin and unit of the scale: with 20 items and more the
+            standard errors are within a few per cent.
         answers: Answers to each item.
         right: Right answers to each item.
         flags: What to look at in each item; mostly empty.
@@ -140,9 +133,8 @@ def calibrate(
         span: The largest ability on the grid.
         max_iterations: Passes over the answers, all grids together.
         tolerance: The search ends when a step changes no parameter by more.
-        standard_errors: "joint" inverts the observed information of all items together and
-            takes time and memory that grow with items squared; "auto" does so while that
-            stays a matter of a second.
+        standard_errors: "joint" takes time and memory that grow with items squared, "near"
+            does not (see `Calibration.information`); "auto" is "joint" while that is cheap.
         on_failure: "return" gives what was reached, with `converged` False.
 
     Raises:
@@ -157,48 +149,30 @@ def calibrate(
 
     patterns = Patterns.of(responses)
     blocks = blocks_of(patterns)
-    grid = Grid.standard_normal(nodes or _enough_nodes(responses, span), span)
-    objective = MarginalPosterior(blocks, grid, believed)
-    point = objective.point(*_first_guess(answers, right, believed))
-    passes = 0
-    moves: tuple[Move, ...] = ()
-    if len(grid.nodes) > 2 * _FEWEST_NODES:
-        # Most of the way is as well found on a coarser grid.
-        coarse = MarginalPosterior(blocks, Grid.standard_normal(_FEWEST_NODES, span), believed)
-        near = climb(coarse, point, tolerance=_NEARBY, max_evaluations=max_iterations)
-        passes, point, moves = near.evaluations, near.point, near.moves
-    while True:
-        found = climb(
-            objective,
-            point,
-            tolerance=tolerance,
-            max_evaluations=max(max_iterations - passes - 1, 1),
-            moves=moves,
-        )
-        finer = MarginalPosterior(blocks, objective.grid.refined(), believed)
-        check = climb(finer, found.point, tolerance=np.inf, max_evaluations=1, moves=found.moves)
-        passes += found.evaluations + 1
-        settled = check.next_step <= max(_GRID_AGREEMENT, tolerance)
-        stuck = found.next_step > tolerance or len(finer.grid.nodes) > _FINEST_GRID
-        if settled or stuck or passes >= max_iterations:
-            break
-        objective, point, moves = finer, check.point, check.moves
+    most = int(responses.answers_per_person().max())
+    maximum = search(
+        blocks,
+        believed,
+        Grid.standard_normal(nodes or enough_nodes(most, span), span),
+        *_first_guess(answers, right, believed),
+        tolerance=tolerance,
+        max_passes=max_iterations,
+    )
+    if not maximum.converged and on_failure == "raise":
+        raise NotConverged(_why(responses, maximum))
 
-    converged = bool(settled and check.slope.steepness <= _STEEPEST_TOP)
-    discrimination, intercept = objective.parameters(found.point)
-    if not converged and on_failure == "raise":
-        raise NotConverged(_why(responses, check.slope, discrimination, passes))
-    covariance, kind = item_covariance(
+    discrimination, intercept = maximum.parameters
+    sums = maximum.found.slope.sums
+    covariance, information = item_covariance(
         patterns,
         blocks,
-        objective.grid,
+        maximum.objective.grid,
         believed,
         discrimination,
         intercept,
-        found.slope.sums,
+        sums,
         kind=standard_errors,
     )
-    sums = found.slope.sums
     return Calibration(
         items=responses.items,
         model=model,
@@ -206,17 +180,17 @@ def calibrate(
         discrimination=discrimination,
         intercept=intercept,
         covariance=covariance,
-        information=kind,
+        information=information,
         answers=answers,
         right=right,
         flags=flag_items(answers, right, discrimination, intercept),
-        log_likelihood=check.slope.sums.log_likelihood,
-        log_posterior=check.slope.height,
+        log_likelihood=maximum.finer.sums.log_likelihood,
+        log_posterior=maximum.finer.height,
         persons=int(np.count_nonzero(responses.answers_per_person())),
-        iterations=passes,
-        converged=converged,
-        score=check.slope.steepness,
-        nodes=objective.grid.nodes,
+        iterations=maximum.passes,
+        converged=maximum.converged,
+        score=maximum.finer.steepness,
+        nodes=maximum.objective.grid.nodes,
         expected_answers=sums.right + sums.wrong,
         expected_right=sums.right.copy(),
     )
@@ -253,15 +227,6 @@ def _require_enough(
         )
 
 
-def _enough_nodes(responses: Responses, span: float) -> int:
-    """Nodes a little wider apart than the narrowest posterior is likely to be."""
-    longest = int(responses.answers_per_person().max())
-    # An answer to an item of discrimination 1 tells at most 1/4.
-    narrowest = 1 / np.sqrt(1 + longest / 4)
-    nodes = 1 + 2 * int(np.ceil(span / (1.4 * narrowest)))
-    return min(max(nodes, _FEWEST_NODES), _MOST_NODES)
-
-
 def _first_guess(
     answers: NDArray[np.int64], right: NDArray[np.int64], priors: Priors
 ) -> tuple[FloatArray, FloatArray]:
@@ -278,21 +243,18 @@ def _first_guess(
     return np.full(len(answers), typical), flattening * np.log(share / (1 - share))
 
 
-def _why(
-    responses: Responses,
-    slope: Evaluation,
-    discrimination: FloatArray,
-    passes: int,
-) -> str:
-    worst = int(np.abs(discrimination).argmax())
-    if abs(discrimination[worst]) > _RUNAWAY:
+def _why(responses: Responses, maximum: Maximum) -> str:
+    discrimination, _ = maximum.parameters
+    steepest = int(np.abs(discrimination).argmax())
+    if abs(discrimination[steepest]) > _RUNAWAY:
         return (
-            f"the discrimination of item {responses.items[worst]!s} runs away "
-            f"({discrimination[worst]:.0f} after {passes} iterations): its answers have no "
-            "maximum of the likelihood; calibrate with priors"
+            f"the discrimination of item {responses.items[steepest]!s} runs away "
+            f"({discrimination[steepest]:.0f} after {maximum.passes} iterations): its answers "
+            "have no maximum of the likelihood; calibrate with priors"
         )
     return (
-        f"not converged after {passes} iterations: the largest scaled score is "
-        f"{slope.steepness:.3g}, of at most {_STEEPEST_TOP}; allow more iterations, "
-        "or calibrate with priors"
+        f"not converged after {maximum.passes} iterations: the largest scaled score is "
+        f"{maximum.finer.steepness:.3g}, of at most {STEEPEST_TOP}, and the next step would move "
+        f"a parameter by {maximum.found.next_step:.2g}; allow more iterations, or calibrate "
+        "with priors"
     )

@@ -224,8 +224,8 @@ def _expect_block(block: Block, tables: ItemTables, grid: Grid) -> tuple[float, 
 
 
 def _sparse_blocks(patterns: Patterns, first: int, last: int) -> Iterator[SparseBlock]:
-    # A block's posterior is as large as the table it is multiplied with, or fits the cache.
-    rows = max(_SPARSE_ROWS, min(2 * patterns.items, -((first - last) // _STRANDS)))
+    # Each block's sums are as large as the item table: a block is worth one, or fits the cache.
+    rows = max(_SPARSE_ROWS, 2 * patterns.items)
     for part in spans(last - first, rows):
         begin, end = first + part.start, first + part.stop
         start = patterns.start[begin : end + 1]
