@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import pickle
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,20 +41,20 @@ def test_an_accessor_is_a_recipe_that_can_be_pickled(tmp_path: Path) -> None:
 
 
 def test_a_forked_process_opens_the_folder_for_itself(tmp_path: Path) -> None:
-    accessor = BigQueryAccessor(local=tmp_path)
-    accessor.query("SELECT 1 AS n")
-    parents = accessor._backend
+    # In a process of its own: this one has threads, which do not survive a fork.
+    code = """
+import os, sys
+from gcp_accessor import BigQueryAccessor
+accessor = BigQueryAccessor(local=sys.argv[1])
+parents = accessor._backend
+if os.fork() == 0:
+    os._exit(0 if accessor._backend is not parents else 1)
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]) or accessor._backend is not parents)
+"""
 
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(write, b"new" if accessor._backend is not parents else b"same")
-        os._exit(0)
-    os.waitpid(child, 0)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
 
-    assert os.read(read, 10) == b"new"
-    os.close(read)
-    os.close(write)
+    assert done.returncode == 0
 
 
 def test_a_folder_has_no_client_of_googles(tmp_path: Path) -> None:
