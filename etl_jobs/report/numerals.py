@@ -1,6 +1,6 @@
 """Numbers as the report prints them.
 
-`report.js` has the same three functions; a test compares what both make of one table.
+`items.js` has the same three functions; a test compares what both make of one table.
 """
 
 from __future__ import annotations

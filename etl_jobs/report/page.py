@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from etl_jobs.report.data import ReportData
 
 
+SCRIPTS = ("items.js", "item_curve.js", "report.js")
+
+
 def render(report: ReportData) -> str:
     """Return the report as one self-contained HTML page.
 
@@ -35,7 +38,7 @@ def render(report: ReportData) -> str:
     Memory: a few hundred bytes an item.
     """
     report = replace(report, flags=[meaningful(names) for names in report.flags])
-    style, script = _part("report.css"), _part("report.js")
+    style, script = _part("report.css"), "\n".join(map(_part, SCRIPTS))
     return _template().render(
         report=report,
         summary=summarise(report),
