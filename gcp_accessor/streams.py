@@ -47,8 +47,8 @@ def text_into(
     try:
         yield text
     except BaseException:
-        # Closed first, so that nothing held back above it is written when it is collected.
-        sink.close()
+        # First of all: gzip writes its end even when it is only collected.
+        sink.discard()
         raise
     if not text.closed:
         text.close()
@@ -120,8 +120,9 @@ class _Unpacked(io.RawIOBase):
 class Sink(io.BufferedIOBase):
     """What an `open(uri, "wb")` block writes to.
 
-    Wrappers may close it: only the end of the block publishes. After that, and after an
-    error, a wrapper that is still alive cannot write any more.
+    Wrappers may close it: only the end of the block publishes. After that nothing more can be
+    written. After an error, what a wrapper still holds and writes when it is collected goes
+    nowhere.
 
     Attributes:
         stored: The stored object, once the block has ended.
@@ -130,7 +131,7 @@ class Sink(io.BufferedIOBase):
     stored: StoredObject
 
     def __init__(self, writer: ObjectWriter) -> None:
-        self._writer = writer
+        self._writer: ObjectWriter | None = writer
 
     def writable(self) -> bool:
         """As io asks."""
@@ -138,6 +139,18 @@ class Sink(io.BufferedIOBase):
 
     def write(self, data: ReadableBuffer, /) -> int:
         """Hand all of the data on."""
+        if self._writer is None:
+            return memoryview(data).nbytes
         if self.closed:
             raise ValueError("the object's block has ended, or a wrapper has closed the object")
         return self._writer.write(bytes(data))
+
+    def discard(self) -> None:
+        """Let everything that is still written go nowhere."""
+        self._writer = None
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
