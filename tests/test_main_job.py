@@ -142,9 +142,7 @@ def test_features_are_published_as_csv_and_parquet(lsat6: Path) -> None:
     assert table["share_correct"].to_pylist() == [0.924, 0.709, 0.553, 0.763, 0.87]
 
 
-def test_the_same_again_is_nothing_to_do(
-    lsat6: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_same_again_is_nothing_to_do(lsat6: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.read_bytes() for path in (lsat6 / "buckets").rglob("*") if path.is_file()}
 
     assert run(lsat6, "--as-of", "2024-03-31") == 0

@@ -51,7 +51,7 @@ class FolderBackend:
         self._buckets = root / "buckets"
         self._private = root / ".gcp_accessor"
         self._swept = False
-        self._checksums: dict[tuple[int, int, int, int], str] = {}
+        self._checksums: dict[tuple[int, ...], str] = {}
 
     @contextmanager
     def writer(
@@ -169,7 +169,9 @@ class FolderBackend:
 
     def _describe(self, bucket: str, name: str, file: BinaryIO) -> StoredObject:
         status = os.fstat(file.fileno())
-        version = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+        # The change time too: an edit by hand may set the modification time back.
+        times = (status.st_mtime_ns, status.st_ctime_ns)
+        version = (status.st_dev, status.st_ino, status.st_size, *times)
         checksum = self._checksums.get(version)
         if checksum is None:
             running = google_crc32c.Checksum()
