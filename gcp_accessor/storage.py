@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from gcp_accessor import tabular
 from gcp_accessor.backends import StoredObject
 from gcp_accessor.formats import Format, content_type_of, format_of
-from gcp_accessor.storage_first_names import FirstNames
+from gcp_accessor.storage_first_names import FirstNames, UploadedObject
 from gcp_accessor.streams import Sink, decompressed, text_into
 from gcp_accessor.uris import check_bucket, check_name, split_glob, split_object_uri, split_uri
 
@@ -27,22 +27,6 @@ if TYPE_CHECKING:
 
 IfExists = Literal["replace", "fail"]
 Mode = Literal["rb", "wb", "rt", "wt"]
-
-
-@dataclass(frozen=True, slots=True)
-class UploadedObject(StoredObject):
-    """A stored object of rows. Unpacks as 0.0.6's pair: `body, status = ...`.
-
-    Attributes:
-        rows: How many rows it holds, the header not counted.
-    """
-
-    rows: int = field(kw_only=True)
-
-    def __iter__(self) -> Iterator[object]:
-        """Yield 0.0.6's message and its status, 200."""
-        yield {"message": "Gzip file is successfully uploaded on gcs", "result": 200}
-        yield 200
 
 
 class CloudStorageAccessor(FirstNames):

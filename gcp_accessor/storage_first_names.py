@@ -6,8 +6,10 @@ old.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
+from gcp_accessor.backends import StoredObject
 from gcp_accessor.errors import UnsupportedLocally
 from gcp_accessor.uris import check_bucket, check_name
 
@@ -19,6 +21,22 @@ if TYPE_CHECKING:
 
     from gcp_accessor.backends import BucketBackend
     from gcp_accessor.backends.google_storage import GoogleStorageBackend
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedObject(StoredObject):
+    """A stored object of rows. Unpacks as 0.0.6's pair: `body, status = ...`.
+
+    Attributes:
+        rows: How many rows it holds, the header not counted.
+    """
+
+    rows: int = field(kw_only=True)
+
+    def __iter__(self) -> Iterator[object]:
+        """Yield 0.0.6's message and its status, 200."""
+        yield {"message": "Gzip file is successfully uploaded on gcs", "result": 200}
+        yield 200
 
 
 class FirstNames:

@@ -1,0 +1,32 @@
+"""The examples in the storage accessor's docstrings."""
+
+from __future__ import annotations
+
+import doctest
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gcp_accessor import storage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gcp_accessor import CloudStorageAccessor
+
+EXAMPLES = [
+    example for example in doctest.DocTestFinder().find(storage, "storage") if example.examples
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_an_example_gives_what_it_shows(
+    example: doctest.DocTest, local_store: CloudStorageAccessor, tmp_path: Path
+) -> None:
+    local_store.upload_csv_gzip("lessons", "items.csv.gz", [["q1", -0.42]])
+    example.globs |= {"store": local_store, "folder": tmp_path / "folder"}
+
+    failed, tried = doctest.DocTestRunner().run(example)
+
+    assert tried > 0
+    assert failed == 0
