@@ -507,6 +507,7 @@ def test_upload_csv_gzip_refuses_to_replace_when_asked_to_fail(store: CloudStora
         (gzip.compress(b'"q1"x,q2\n'), "is not CSV: line 1"),
         (gzip.compress("é".encode("latin-1")), "is not UTF-8 text"),
     ],
+    ids=["plain", "empty", "short", "damaged", "open quote", "text after quote", "latin-1"],
 )
 def test_a_damaged_download_is_one_clear_sentence(
     store: CloudStorageAccessor, content: bytes, message: str
