@@ -38,7 +38,7 @@ class Calibration:
         discrimination: a of P = 1 / (1 + exp(-(a * theta + d))).
         intercept: d of the same.
         covariance: Of (discrimination, intercept), shape (items, 2, 2); NaN where the
-            observed information is not positive definite.
+            observed information is not positive definite, or nobody asked for it.
         information: Where the covariance comes from: "joint" is the inverse of the observed
             information of all items together. "near" inverts each item's own and adds what
             all share through the origin and unit of the scale: with 20 items and more the
@@ -114,7 +114,7 @@ def calibrate(
     span: float = 8.0,
     max_iterations: int = 500,
     tolerance: float = 1e-5,
-    standard_errors: Literal["auto", "joint", "near"] = "auto",
+    standard_errors: Literal["auto", "joint", "near", "none"] = "auto",
     on_failure: Literal["raise", "return"] = "raise",
 ) -> Calibration:
     """The items' parameters, with standard errors and flags.
@@ -135,6 +135,7 @@ def calibrate(
         tolerance: The search ends when a step changes no parameter by more.
         standard_errors: "joint" takes time and memory that grow with items squared, "near"
             does not (see `Calibration.information`); "auto" is "joint" while that is cheap.
+            With "none" they are NaN.
         on_failure: "return" gives what was reached, with `converged` False.
 
     Raises:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from etl_jobs.irt.priors import Priors
     from etl_jobs.irt.quadrature import Grid
 
-InformationKind = Literal["joint", "near"]
+InformationKind = Literal["joint", "near", "none"]
 
 # Multiplications that "auto" spends on the joint information: a few hundredths of a second.
 _JOINT_EFFORT = 2e8
@@ -37,13 +37,15 @@ def item_covariance(
     intercept: FloatArray,
     sums: Sums,
     *,
-    kind: Literal["auto", "joint", "near"],
+    kind: Literal["auto"] | InformationKind,
 ) -> tuple[FloatArray, InformationKind]:
     """Each item's covariance of (discrimination, intercept), shape (items, 2, 2).
 
-    NaN where the observed information is not positive definite, as it can be where the
-    search has not converged.
+    NaN where nobody asked for it, and where the observed information is not positive
+    definite, as it can be where the search has not converged.
     """
+    if kind == "none":
+        return np.full((len(discrimination), 2, 2), np.nan), "none"
     tables = item_tables(grid.nodes, discrimination, intercept)
     complete = _complete_information(tables, grid, sums)
     if priors.discrimination is not None:
