@@ -10,6 +10,7 @@ from sqlglot import exp
 from sqlglot.errors import ErrorLevel, SqlglotError
 
 from gcp_accessor.backends import dialect_functions
+from gcp_accessor.backends.dialect_stages import stage
 from gcp_accessor.backends.duckdb_types import duckdb_type
 from gcp_accessor.backends.googlesql import GoogleSQL, refused
 
@@ -56,6 +57,7 @@ def to_duckdb(
     """
     bound = _Parameters(parameters)
     copy = _name_columns(tree.copy())
+    stage(copy)
     translated = _rewrite(copy, bound)
     try:
         sql = translated.sql(
@@ -74,8 +76,6 @@ class _Parameters:
         self.values: dict[str, object] = {}
 
     def expression(self, node: exp.Parameter) -> exp.Expression:
-        if isinstance(node.this, exp.Parameter):
-            raise refused(f"the system variable @@{node.this.name}")
         name = node.name
         parameter = self._given.get(name.lower())
         if parameter is None:
@@ -198,6 +198,8 @@ def _cast(node: exp.Expression) -> exp.Expression:
         constructors = (exp.Array, exp.Struct, exp.Null, exp.Anonymous)
         if safe or not isinstance(source, constructors):
             raise refused(f"CAST of a value to {target.sql(GoogleSQL)}")
+        if isinstance(source, exp.Struct):
+            _name_fields(source, target)
         return raw(f"CAST({_sql(source)} AS {_nested_type(target)})")
     name = _CASTS.get(cast("exp.DType", target.this))
     if name is None or target.expressions:
@@ -205,6 +207,15 @@ def _cast(node: exp.Expression) -> exp.Expression:
     if isinstance(source, exp.Null):
         return raw(f"CAST(NULL AS {_DUCKDB_TYPES[name]})")
     return macro(f"gs_safe_{name}" if safe else f"gs_{name}", source)
+
+
+def _name_fields(struct: exp.Struct, target: exp.DataType) -> None:
+    """STRUCT<a INT64>(1): the values take the type's names by their position."""
+    if len(struct.expressions) != len(target.expressions):
+        raise BadRequest(f"{target.sql(GoogleSQL)} is given {len(struct.expressions)} values")
+    for value, field in zip(struct.expressions, target.expressions, strict=True):
+        if isinstance(field, exp.ColumnDef):
+            value.set("this", exp.to_identifier(field.name, quoted=True))
 
 
 def _nested_type(target: exp.DataType) -> str:
@@ -237,6 +248,10 @@ def _add(node: exp.Expression) -> exp.Expression:
     return macro("gs_add", node.this, node.expression)
 
 
+def _multiply(node: exp.Expression) -> exp.Expression:
+    return macro("gs_multiply", node.this, node.expression)
+
+
 def _subtract(node: exp.Expression) -> exp.Expression:
     return macro("gs_subtract", node.this, node.expression)
 
@@ -247,12 +262,18 @@ def _like(node: exp.Expression) -> exp.Expression:
     return exp.Not(this=exp.Paren(this=escaped)) if node.args.get("negate") else escaped
 
 
-def _in(node: exp.Expression) -> exp.Expression:
+def _in(node: exp.Expression) -> None:
+    """IN UNNEST(array) is IN of a query, NULLs included."""
     unnest = node.args.get("unnest")
-    if unnest is None:
-        return node
-    values = macro("unnest", *unnest.expressions)
-    return exp.In(this=node.this, query=exp.Subquery(this=exp.Select(expressions=[values])))
+    if unnest is not None:
+        values = exp.Select(expressions=[exp.Var(this="element")])
+        node.set("unnest", None)
+        node.set("query", exp.Subquery(this=values.from_(_elements(unnest.expressions[0]))))
+
+
+def _elements(array: exp.Expression) -> exp.Unnest:
+    alias = exp.TableAlias(columns=[exp.to_identifier("element")])
+    return exp.Unnest(expressions=[array], alias=alias)
 
 
 def _bracket(node: exp.Expression) -> exp.Expression:
@@ -351,6 +372,7 @@ def _unnest(node: exp.Expression) -> exp.Expression:
 
 _BEFORE: dict[type[exp.Expression], Callable[[exp.Expression], None]] = {
     exp.Select: _select,
+    exp.In: _in,
     exp.Join: _join,
     exp.Limit: _keep_integers("expression"),
     exp.Offset: _keep_integers("expression"),
@@ -369,9 +391,9 @@ _AFTER: dict[type[exp.Expression], Callable[[exp.Expression], exp.Expression]] =
     exp.TryCast: _cast,
     exp.Div: _divide,
     exp.Add: _add,
+    exp.Mul: _multiply,
     exp.Sub: _subtract,
     exp.Like: _like,
-    exp.In: _in,
     exp.Bracket: _bracket,
     exp.Struct: _struct,
     exp.Unnest: _unnest,

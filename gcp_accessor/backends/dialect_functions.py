@@ -7,6 +7,7 @@ than values (units, formats, orders) and the aggregates, which a macro cannot wr
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import cast
 
 from google.api_core.exceptions import BadRequest
@@ -17,7 +18,7 @@ from gcp_accessor.backends.duckdb_functions import macro_names
 from gcp_accessor.backends.googlesql import GoogleSQL, refused
 
 # BigQuery's aggregates and DuckDB's of the same meaning.
-_AGGREGATES = {
+AGGREGATES = {
     "ANY_VALUE": "any_value",
     "ARRAY_AGG": "array_agg",
     "AVG": "avg",
@@ -69,7 +70,7 @@ _FORMAT_ELEMENTS = frozenset("YmdHMSjyaAbB%")
 def admitted() -> frozenset[str]:
     """The functions that the local warehouse runs."""
     macros = {name.removeprefix("gs_").upper() for name in macro_names()}
-    return frozenset(macros | _AGGREGATES.keys() | _WINDOW_ONLY | _SPECIAL.keys())
+    return frozenset(macros | AGGREGATES.keys() | _WINDOW_ONLY | _SPECIAL.keys())
 
 
 # --- Aggregates and windows ---------------------------------------------------------------
@@ -77,24 +78,21 @@ def admitted() -> frozenset[str]:
 
 def check_window(node: exp.Expression) -> None:
     """Refuse OVER after anything but an aggregate or a window function."""
+    if node.arg_key == "windows":
+        return
     function = node.this
     if isinstance(function, (exp.IgnoreNulls, exp.RespectNulls)):
         function = function.this
     name = function.name.upper() if isinstance(function, exp.Anonymous) else ""
-    if name not in _AGGREGATES and name not in _WINDOW_ONLY:
+    if name not in AGGREGATES and name not in _WINDOW_ONLY:
         raise refused(f"{name or function.sql(GoogleSQL)[:40]} with OVER")
 
 
 def window(node: exp.Expression) -> exp.Expression:
-    """A window, with its result typed as BigQuery types it."""
-    function = node.this
-    if isinstance(function, exp.Bracket):
-        raise refused("ARRAY_AGG with LIMIT and OVER")
-    return _typed(node, function.name if isinstance(function, exp.Anonymous) else "")
-
-
-def _typed(node: exp.Expression, name: str) -> exp.Expression:
-    return _macro("gs_sum_result", node) if name == "sum" else node
+    """A window over what is still one call."""
+    if isinstance(node.this, exp.Var):
+        raise refused("ARRAY_AGG and STRING_AGG with DISTINCT or LIMIT and OVER")
+    return node
 
 
 def _aggregate(name: str, node: exp.Anonymous) -> exp.Expression:
@@ -107,22 +105,14 @@ def _aggregate(name: str, node: exp.Anonymous) -> exp.Expression:
     if name in _FLOAT_INPUT:
         arguments = [_inner(argument, _float_input) for argument in arguments]
     if name == "ARRAY_AGG":
-        return _array_agg(arguments)
+        return _array_agg(_Ordered.read(arguments[0]))
+    if name == "STRING_AGG":
+        return _string_agg(node, arguments)
     if any(list(argument.find_all(exp.IgnoreNulls)) for argument in arguments):
         raise refused(f"{name} with IGNORE NULLS")
-    if any(isinstance(argument, exp.Limit) for argument in arguments):
-        raise refused(f"{name} with LIMIT")
-    if name == "STRING_AGG" and _has_one_value(arguments):
-        raise refused("STRING_AGG without a separator", "Write it: STRING_AGG(x, ',').")
-    call_ = exp.Anonymous(this=_AGGREGATES[name], expressions=arguments)
-    return call_ if isinstance(node.parent, exp.Window) else _typed(call_, call_.name)
-
-
-def _has_one_value(arguments: list[exp.Expression]) -> bool:
-    last = arguments[-1].this if isinstance(arguments[-1], exp.Order) else arguments[-1]
-    return len(arguments) == 1 and not (
-        isinstance(last, exp.Distinct) and len(last.expressions) > 1
-    )
+    if any(isinstance(argument, (exp.Limit, exp.Order)) for argument in arguments):
+        raise refused(f"{name} with ORDER BY or LIMIT")
+    return exp.Anonymous(this=AGGREGATES[name], expressions=arguments)
 
 
 def _inner(
@@ -137,34 +127,72 @@ def _float_input(value: exp.Expression) -> exp.Expression:
     return _macro("gs_float_input", value)
 
 
-def _array_agg(arguments: list[exp.Expression]) -> exp.Expression:
+@dataclass(frozen=True, slots=True)
+class _Ordered:
+    """The last argument of an aggregate, apart from what was said about its order."""
+
+    value: exp.Expression
+    order: exp.Order | None
+    limit: exp.Expression | None
+    skip_nulls: bool
+
+    @classmethod
+    def read(cls, node: exp.Expression) -> _Ordered:
+        limit = order = None
+        if isinstance(node, exp.Limit):
+            limit, node = node.expression, node.this
+        if isinstance(node, exp.Order):
+            order, node = node, node.this
+        skip_nulls = isinstance(node, exp.IgnoreNulls)
+        if isinstance(node, (exp.IgnoreNulls, exp.RespectNulls)):
+            node = node.this
+        return cls(node, order, limit, skip_nulls)
+
+
+def _array_agg(given: _Ordered) -> exp.Expression:
     """array_agg(x ORDER BY y) FILTER (WHERE x IS NOT NULL), cut to its first n elements."""
-    value = arguments[0]
-    count = None
-    order = None
-    if isinstance(value, exp.Limit):
-        count, value = value.expression, value.this
-    if isinstance(value, exp.Order):
-        order, value = value, value.this
-    ignored = isinstance(value, (exp.IgnoreNulls, exp.RespectNulls))
-    skip_nulls = isinstance(value, exp.IgnoreNulls)
-    if ignored:
-        value = value.this
+    value = given.value
     bare = value.expressions[0] if isinstance(value, exp.Distinct) else value
-    if order is not None:
-        order.set("this", value)
-        value = order
+    if given.order is not None:
+        value = exp.Order(this=value, expressions=given.order.expressions)
     result: exp.Expression = exp.Anonymous(this="array_agg", expressions=[value])
-    if skip_nulls:
+    if given.skip_nulls:
         present = exp.Not(this=exp.Is(this=bare.copy(), expression=exp.Null()))
         result = exp.Filter(this=result, expression=exp.Where(this=present))
-    if count is not None:
-        sliced = f"({_sql(result)})[1:{_sql(count)}]"
-        return exp.Bracket(
-            this=exp.Var(this=sliced[: sliced.rindex("[")]),
-            expressions=[exp.Slice(this=exp.Var(this="1"), expression=exp.Var(this=_sql(count)))],
-        )
+    if given.limit is not None:
+        result = exp.Var(this=f"({_sql(result)})[1:{_sql(given.limit)}]")
     return result
+
+
+def _string_agg(node: exp.Anonymous, arguments: list[exp.Expression]) -> exp.Expression:
+    given = _Ordered.read(arguments[-1])
+    if isinstance(given.value, exp.Distinct):
+        values = given.value.expressions
+    else:
+        values = [*arguments[:-1], given.value]
+    separator = values[1] if len(values) > 1 else exp.Literal.string(",")
+    if given.limit is None and not isinstance(given.value, exp.Distinct):
+        last: exp.Expression = separator
+        if given.order is not None:
+            last = exp.Order(this=separator, expressions=given.order.expressions)
+        return exp.Anonymous(this="string_agg", expressions=[values[0], last])
+    if isinstance(node.parent, exp.Window):
+        raise refused("STRING_AGG with DISTINCT or LIMIT and OVER")
+    value = values[0]
+    if isinstance(given.value, exp.Distinct):
+        value = exp.Distinct(expressions=[value])
+    texts = _array_agg(_Ordered(value, given.order, given.limit, skip_nulls=True))
+    return exp.Anonymous(this="array_to_string", expressions=[texts, separator])
+
+
+def _with_nulls_said(arguments: list[exp.Expression]) -> list[exp.Expression]:
+    """IGNORE NULLS as plain text: sqlglot admits it only after functions that it knows."""
+    return [
+        exp.Var(this=f"{_sql(argument.this)} IGNORE NULLS")
+        if isinstance(argument, exp.IgnoreNulls)
+        else argument
+        for argument in arguments
+    ]
 
 
 # --- Calls --------------------------------------------------------------------------------
@@ -179,10 +207,10 @@ def call(node: exp.Expression) -> exp.Expression:
     if name == "WEEK" and isinstance(node.parent, exp.Anonymous):
         return node
     safe = isinstance(node.parent, exp.SafeFunc)
-    if name in _AGGREGATES and not safe:
+    if name in AGGREGATES and not safe:
         return _aggregate(name, node)
     if name in _WINDOW_ONLY and not safe:
-        return exp.Anonymous(this=name.lower(), expressions=node.expressions)
+        return exp.Anonymous(this=name.lower(), expressions=_with_nulls_said(node.expressions))
     if name in _SPECIAL:
         return _SPECIAL[name](node, "safe_" if safe else "")
     macro = f"gs_safe_{name.lower()}" if safe else f"gs_{name.lower()}"

@@ -61,7 +61,8 @@ class DuckDBWarehouse:
             elif statement.destination is not None:
                 raise BadRequest("only a query has a destination; this is another statement")
             else:
-                read = run_command(connection, catalog, tree, statement)
+                run_command(connection, catalog, tree, statement)
+                read = 0
         return LocalCursor((), 0, _stats(statement, started, read))
 
     def _select(self, tree: exp.Query, statement: Statement, started: float) -> Cursor:

@@ -12,7 +12,6 @@ from gcp_accessor.backends.dialect import to_duckdb
 from gcp_accessor.backends.duckdb_functions import add_functions
 from gcp_accessor.backends.duckdb_types import column_of, conformed, described
 from gcp_accessor.backends.googlesql import resolve
-from gcp_accessor.errors import UnsupportedLocally
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -52,8 +51,6 @@ def read_query(
             f"Found duplicate(s): {', '.join(repeated)}"
         )
     schema = tuple(column_of(name, kind) for name, kind in types)
-    if intervals := [column.name for column in schema if column.type == "INTERVAL"]:
-        raise UnsupportedLocally(f"the column {intervals[0]!r} is an INTERVAL, which is not read")
     exact = ", ".join(
         conformed(column, kind) for column, (_, kind) in zip(schema, types, strict=True)
     )

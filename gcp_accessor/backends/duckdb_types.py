@@ -84,6 +84,11 @@ def column_of(name: str, type_: DuckDBPyType, *, required: bool = False) -> Colu
     if type_.id == "decimal":
         return Column(name, "NUMERIC", mode)
     standard = _BIGQUERY.get(str(type_))
+    if type_.id == "interval":
+        raise UnsupportedLocally(
+            f"the column {name!r} is an INTERVAL, which the local warehouse does not give; "
+            "use DATE_DIFF or TIMESTAMP_DIFF"
+        )
     if standard is None:
         raise UnsupportedLocally(
             f"the column {name!r} has DuckDB's type {type_}, not one of BigQuery's"

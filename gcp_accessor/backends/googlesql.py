@@ -94,13 +94,19 @@ _ADMITTED: dict[type[exp.Expression], set[str]] = {
     exp.Limit: {"this", "expression"},
     exp.Star: {"except_", "replace"},
     exp.Window: {"this", "partition_by", "order", "spec", "alias", "over"},
-    exp.Unnest: {"expressions", "alias", "offset"},
+    exp.Unnest: {"expressions", "alias", "offset", "explode_array"},
     exp.Cast: {"this", "to"},
     exp.TryCast: {"this", "to", "safe"},
     exp.Like: {"this", "expression", "negate"},
     exp.In: {"this", "expressions", "query", "unnest", "is_global"},
     exp.DataType: {"this", "expressions", "nested"},
     exp.Bracket: {"this", "expressions", "offset", "safe"},
+    exp.Update: {"this", "expressions", "where", "from_"},
+    exp.Delete: {"this", "where"},
+    exp.Merge: {"this", "using", "on", "whens"},
+    exp.When: {"matched", "source", "condition", "then"},
+    # The values of a MERGE's INSERT.
+    exp.Insert: {"this", "expression"},
 }
 _ADMITTED_WHOLE = (
     (exp.Where, exp.Having, exp.Qualify, exp.Offset, exp.Distinct, exp.WindowSpec)
@@ -111,7 +117,7 @@ _ADMITTED_WHOLE = (
     + (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Neg, exp.DPipe, exp.Case, exp.If, exp.Coalesce)
     + (exp.Interval, exp.Extract, exp.CurrentDate, exp.Anonymous, exp.SafeFunc)
     + (exp.IgnoreNulls, exp.RespectNulls, exp.Array, exp.Struct, exp.PropertyEQ, exp.ColumnDef)
-    + (exp.Version,)
+    + (exp.Version, exp.Whens)
 )
 _SPELLED = {
     exp.Pivot: "PIVOT and UNPIVOT",
@@ -131,7 +137,9 @@ _SPELLED = {
     exp.BitwiseRightShift: "the operator >>",
     exp.Any: "LIKE ANY and LIKE ALL",
     exp.Placeholder: "positional parameters (?)",
-    exp.SessionParameter: "system variables (@@name)",
+    exp.DataTypeParam: "types with a length or precision, such as NUMERIC(p, s)",
+    exp.IntervalSpan: "intervals of two units",
+    exp.AtTimeZone: "AT TIME ZONE",
 }
 _SPELLED_PARTS = {
     ("Group", "rollup"): "GROUP BY ROLLUP",
@@ -160,6 +168,8 @@ def admit(tree: exp.Expression) -> None:
                 if value and part not in _ADMITTED[kind] and not part.startswith("_"):
                     default = f"{part.strip('_').upper()} in {kind.__name__.upper()}"
                     raise refused(_SPELLED_PARTS.get((kind.__name__, part), default))
+        elif kind is exp.Parameter and isinstance(node.this, exp.Parameter):
+            raise refused(f"the system variable @@{node.this.name}")
         elif kind not in _ADMITTED_WHOLE:
             raise refused(_SPELLED.get(kind, f"{kind.__name__} ({node.sql(GoogleSQL)[:60]})"))
 
@@ -226,11 +236,6 @@ def _resolve(
         table.set("version", None)
         if not table.db and _is_cte(table):
             continue
-        if table.db and _is_alias(table, table.db):
-            raise refused(
-                f"the implicit UNNEST of {table.db}.{table.name}",
-                f"Write UNNEST({table.db}.{table.name}).",
-            )
         name = table_name(table, default_dataset)
         whole = TableName(name.table, name.dataset)
         view = catalog.find(name)
@@ -270,11 +275,3 @@ def _visible_ctes(node: exp.Expression) -> Iterator[exp.CTE]:
         elif isinstance(with_ := parent.args.get("with_"), exp.With):
             yield from with_.expressions
         node = parent
-
-
-def _is_alias(table: exp.Table, name: str) -> bool:
-    select = table.find_ancestor(exp.Select)
-    if select is None or select.args.get("from_") is None:
-        return False
-    sources = [select.args["from_"].this, *(join.this for join in select.args.get("joins") or ())]
-    return any(source is not table and source.alias_or_name == name for source in sources)

@@ -16,6 +16,11 @@ CREATE TEMP MACRO gs_add
   (a BIGINT, b DATE) AS b + CAST(a AS INTEGER),
   (a, b) AS a + b;
 
+CREATE TEMP MACRO gs_multiply
+  (a BIGINT, b BIGINT) AS a * b,
+  (a DECIMAL(38, 9), b DECIMAL(38, 9)) AS CAST(a * b AS DECIMAL(38, 9)),
+  (a DOUBLE, b DOUBLE) AS a * b;
+
 CREATE TEMP MACRO gs_subtract
   (a DATE, b DATE) AS CAST(error('UNSUPPORTED: DATE - DATE; use DATE_DIFF') AS INTERVAL),
   (a TIMESTAMP, b TIMESTAMP) AS CAST(error('UNSUPPORTED: DATETIME - DATETIME; use DATETIME_DIFF') AS INTERVAL),
@@ -135,7 +140,7 @@ CREATE TEMP MACRO gs_safe_timestamp
   (x TIMESTAMP) AS CAST(x AS TIMESTAMPTZ),
   (x DATE) AS CAST(x AS TIMESTAMPTZ),
   (x VARCHAR) AS CASE WHEN regexp_full_match(x, '[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([ Tt][0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(\.[0-9]{0,6})?)?( ?([Zz]|UTC|[+-][0-9]{1,2}(:[0-9]{2})?))?') THEN
-    TRY_CAST(regexp_replace(regexp_replace(upper(x), ' ?UTC$', 'Z'), ' ([-+Z][0-9:]*)$', '\1') AS TIMESTAMPTZ) END;
+    TRY_CAST(regexp_replace(regexp_replace(regexp_replace(upper(x), ' ?UTC$', 'Z'), ' ([-+][0-9:]+)$', '\1'), '([-+])([0-9])(:[0-9]{2})?$', '\10\2\3') AS TIMESTAMPTZ) END;
 
 CREATE TEMP MACRO gs_timestamp
   (x TIMESTAMPTZ) AS x,
@@ -182,7 +187,8 @@ CREATE TEMP MACRO gs_safe_bytes
 
 CREATE TEMP MACRO gs_sum_result
   (x HUGEINT) AS CAST(x AS BIGINT),
-  (x) AS x;
+  (x DECIMAL(38, 9)) AS x,
+  (x DOUBLE) AS x;
 
 CREATE TEMP MACRO gs_float_input
   (x DECIMAL(38, 9)) AS CAST(error('UNSUPPORTED: AVG and variances of NUMERIC; cast to FLOAT64') AS DOUBLE),
