@@ -102,7 +102,7 @@ def _uses(tree: exp.Expression, schemas: dict[TableName, tuple[Column, ...]]) ->
             identify=False,
         )
         # A column that a subquery gives and nobody takes is not read.
-        qualified = pushdown_projections(qualified, schema=known, dialect=GoogleSQL)
+        qualified = pushdown_projections(qualified, dialect=GoogleSQL)
     except OptimizeError:
         # What cannot be told apart counts for every table that has a column of the name.
         qualified = tree
