@@ -102,7 +102,7 @@ def _uses(tree: exp.Expression, schemas: dict[TableName, tuple[Column, ...]]) ->
             identify=False,
         )
         # A column that a subquery gives and nobody takes is not read.
-        qualified = pushdown_projections(qualified, dialect=GoogleSQL)
+        qualified = pushdown_projections(qualified)
     except OptimizeError:
         # What cannot be told apart counts for every table that has a column of the name.
         qualified = tree
@@ -193,8 +193,7 @@ def _bytes(
     sizes = " + ".join(f"coalesce({_total(column)}, 0)" for column in columns)
     sql = f"SELECT {sizes} FROM {sql_name(name)} WHERE {condition}"
     add_functions(connection, sql)
-    (size,) = connection.execute(sql, values or None).fetchone() or (0,)
-    return int(size)
+    return int(connection.execute(sql, values or None).fetchall()[0][0])
 
 
 def _total(column: Column) -> str:

@@ -116,8 +116,7 @@ def _insert(
     connection.execute(
         f"INSERT INTO {sql_name(table)} BY NAME SELECT *{empty} FROM ({source})", parameters
     )
-    (count,) = connection.fetchone() or (0,)
-    return int(count)
+    return int(connection.fetchall()[0][0])
 
 
 def partition_day(table: TableName) -> date:
@@ -164,12 +163,11 @@ def _clear_partition(
 
 
 def _fail_if_rows(connection: DuckDBPyConnection, table: TableName, condition: str) -> None:
-    if connection.execute(f"SELECT 1 FROM {sql_name(table)} WHERE {condition} LIMIT 1").fetchone():
+    if connection.execute(f"SELECT 1 FROM {sql_name(table)} WHERE {condition} LIMIT 1").fetchall():
         error = Conflict(f"Already Exists: Table local:{table} has rows")
         error.add_note('Give if_exists="replace" or "append".')
         raise error
 
 
 def _count(connection: DuckDBPyConnection, rows: str) -> int:
-    (count,) = connection.execute(f"SELECT count(*) {rows}").fetchone() or (0,)
-    return int(count)
+    return int(connection.execute(f"SELECT count(*) {rows}").fetchall()[0][0])
