@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import nox
 
@@ -55,3 +59,33 @@ def live(session: nox.Session) -> None:
         session.skip("set GCP_ACCESSOR_LIVE_PROJECT and GCP_ACCESSOR_LIVE_BUCKET to run them")
     session.install("-e", ".[all]", *group("test"))
     session.run("pytest", "-m", "live", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """What the claims of speed rest on. `nox -s bench -- main_job` runs one of them."""
+    session.install("-e", ".[all]", *group("bench"))
+    name, *arguments = session.posargs or ["main_job"]
+    session.run("python", f"benchmarks/{name}.py", *arguments)
+
+
+@nox.session(venv_backend="none")
+def readme(session: nox.Session) -> None:
+    """The README's two commands as they stand, in a clean copy and a clean environment."""
+    text = Path("README.md").read_text(encoding="utf-8")
+    commands = re.search(r"## Quick start.*?```shell\n(.*?)```", text, re.DOTALL)[1].splitlines()
+    copy = Path(session.create_tmp()) / "clone"
+    shutil.rmtree(copy, ignore_errors=True)
+    session.run("git", "clone", "--quiet", ".", str(copy), external=True)
+    # Real logs beside the checkout are part of the tests where they are there at all.
+    shared = Path("..", "shared").resolve()
+    if shared.is_dir() and not (copy.parent / "shared").exists():
+        (copy.parent / "shared").symlink_to(shared)
+    session.run("python3", "-m", "venv", str(copy / ".venv"), external=True)
+    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    environment["PATH"] = f"{copy / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    for command in commands:
+        session.log(command)
+        done = subprocess.run(command, shell=True, cwd=copy, env=environment, check=False)
+        if done.returncode:
+            session.error(f"the README's command failed: {command}")

@@ -1,6 +1,9 @@
 """The whole main job against the research way of doing it, on one answer log.
 
+    nox -s bench -- main_job
     nox -s bench -- main_job LOG.csv.gz --map MAP.yaml
+
+Without a log it is assist2009, where its file stands in `shared/data/irt` beside the checkout.
 
 The research way: pandas reads the log, `drop_duplicates` keeps the first attempt, `pivot` makes
 a matrix of it, a Python IRT package fits the two-parameter model, `json` stores the result.
@@ -26,11 +29,21 @@ HERE = Path(__file__).parent
 def main() -> None:
     """Measure every way in turn and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("log", type=Path, help="a csv.gz of user_id, seq, item_id, correct")
-    parser.add_argument("--map", type=Path, required=True, help="the mapping for etl-jobs")
+    parser.add_argument(
+        "log",
+        type=Path,
+        nargs="?",
+        default=HERE.parent.parent / "shared" / "data" / "irt" / "assist2009_pid.csv.gz",
+        help="a csv.gz of user_id, seq, item_id, skill_id, correct",
+    )
+    parser.add_argument(
+        "--map", type=Path, default=HERE.parent / "examples" / "assist2009.yaml", help="its mapping"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--timeout", type=float, default=600, help="seconds for one run of a peer")
     options = parser.parse_args()
+    if not options.log.exists():
+        sys.exit(f"{options.log} is not there; name a log")
     ways = {"etl-jobs run calibrate": None, "pandas + mirt": "mirt", "pandas + girth": "girth"}
     runs: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     unfinished: dict[str, str] = {}

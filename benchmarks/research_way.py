@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def main(package: str, log: str, output: str) -> None:
@@ -26,7 +29,7 @@ def main(package: str, log: str, output: str) -> None:
 
 
 def with_girth(matrix: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """girth 0.8: items in rows, a tag where nobody answered."""
+    """Fit with girth 0.8: items in rows, a tag where nobody answered."""
     from girth import INVALID_RESPONSE, twopl_mml
 
     tagged = matrix.fillna(INVALID_RESPONSE).astype(int).to_numpy().T
@@ -35,10 +38,11 @@ def with_girth(matrix: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def with_mirt(matrix: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """PyPI's mirt 1.2: persons in rows, -1 where nobody answered."""
+    """Fit with PyPI's mirt 1.2: persons in rows, -1 where nobody answered."""
     from mirt import fit_mirt
 
-    fitted = fit_mirt(matrix.fillna(-1).astype(int).to_numpy(), model="2PL")
+    answers = matrix.fillna(-1).astype(int).to_numpy()
+    fitted = fit_mirt(answers, model="2PL", compute_standard_errors=False)
     parameters = fitted.model.parameters
     return parameters["discrimination"], parameters["difficulty"]
 
