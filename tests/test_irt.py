@@ -275,6 +275,22 @@ def test_other_names_for_persons_change_no_bit() -> None:
     assert np.array_equal(numbered.intercept, named.intercept)
 
 
+def test_patterns_that_share_a_hash_stay_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, _, _ = simulate(200, 8, answered=0.5)
+    responses = irt.Responses.from_dense(answers)
+    distinct = irt.calibrate(responses)
+
+    # No two patterns are known to share one, so here all do.
+    monkeypatch.setattr(
+        "etl_jobs.irt.patterns._digests",
+        lambda _code, start, _items: np.zeros(len(start) - 1, np.uint64),
+    )
+    colliding = irt.calibrate(responses)
+
+    assert colliding.log_likelihood == pytest.approx(distinct.log_likelihood, abs=1e-6)
+    assert colliding.intercept == pytest.approx(distinct.intercept, abs=2e-5)
+
+
 def test_items_are_labelled_whatever_their_order() -> None:
     answers, _, _ = simulate(400, 8)
     order = np.random.default_rng(2).permutation(8)
@@ -444,6 +460,14 @@ def test_an_unknown_model_is_refused() -> None:
 
     with pytest.raises(ValueError, match="'5PL'"):
         irt.calibrate(responses, model="5PL")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("grid", [{"nodes": 2}, {"nodes": 0}, {"span": 0.0}])
+def test_a_grid_without_room_for_a_posterior_is_refused(grid: dict[str, float]) -> None:
+    responses = irt.Responses.from_dense([[1, 0], [0, 1]])
+
+    with pytest.raises(ValueError, match="grid"):
+        irt.calibrate(responses, **grid)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("prior", [irt.Normal, irt.LogNormal])
@@ -699,6 +723,14 @@ def test_new_persons_are_placed_on_the_scale_of_known_items() -> None:
     assert np.all(np.isfinite(abilities.ability))
     assert (none, abilities.standard_error[3]) == (pytest.approx(0), pytest.approx(1))
     assert abilities.standard_error[2] < 1
+
+
+def test_nobody_has_no_abilities() -> None:
+    calibration = irt.calibrate(irt.Responses.from_dense(simulate(100, 4)[0]))
+
+    abilities = irt.estimate_abilities(calibration, irt.Responses.from_long([], [], []))
+
+    assert abilities.ability.shape == abilities.standard_error.shape == (0,)
 
 
 def test_an_answer_to_an_unknown_item_is_refused_by_name() -> None:

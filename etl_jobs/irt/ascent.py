@@ -68,10 +68,6 @@ class Move(NamedTuple):
     score_drop: FloatArray
     product: float
 
-    def scaled(self, factor: float) -> Move:
-        """The move on a hill `factor` times as high."""
-        return Move(self.step, factor * self.score_drop, factor * self.product)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Climb(Generic[S]):

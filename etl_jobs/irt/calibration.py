@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from etl_jobs.irt.blocks import blocks_of
 from etl_jobs.irt.errors import NotConverged, TooFewResponses
-from etl_jobs.irt.expectation import blocks_of
 from etl_jobs.irt.flags import Flag, flag_items
 from etl_jobs.irt.models import FloatArray, difficulty
 from etl_jobs.irt.objective import STEEPEST_CURVE
@@ -154,7 +154,7 @@ def calibrate(
     maximum = search(
         blocks,
         believed,
-        Grid.standard_normal(nodes or enough_nodes(most, span), span),
+        Grid.standard_normal(enough_nodes(most, span) if nodes is None else nodes, span),
         *_first_guess(answers, right, believed),
         tolerance=tolerance,
         max_passes=max_iterations,

@@ -1,34 +1,22 @@
-"""The E-step: from answers and item tables to posteriors and sums over persons.
-
-All of it is matrix products. Answers are laid out once in blocks of patterns, so that a
-block's posterior stays in the processor's cache and memory stays flat.
-"""
+"""The E-step: from answers and item tables to posteriors and sums over persons."""
 
 from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
-from etl_jobs.irt.spans import cached_spans, spans
+from etl_jobs.irt.blocks import DenseBlock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
+    from etl_jobs.irt.blocks import Block
     from etl_jobs.irt.models import FloatArray, ItemTables
-    from etl_jobs.irt.patterns import Patterns
     from etl_jobs.irt.quadrature import Grid
 
-# Above this share of answered cells a dense product beats a sparse one.
-_DENSE_SHARE = 0.25
-_DENSE_ROWS = 2048
-_SPARSE_ROWS = 1024
 # The sums are made in this many strands and then added, in the same order on every machine,
 # however many threads work on them.
 _STRANDS = 4
@@ -46,105 +34,6 @@ class Sums(NamedTuple):
     log_likelihood: float
     wrong: FloatArray
     right: FloatArray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SparseBlock:
-    """Some patterns, for a bank of which each person saw little.
-
-    Attributes:
-        answers: 1 in column 2 * item + correct, shape (patterns, 2 * items).
-        count: How many persons gave each pattern.
-    """
-
-    answers: sparse.csr_array
-    count: FloatArray
-
-    def total(self, outcome: FloatArray) -> FloatArray:
-        """Values (items, 2, nodes) of each answer, summed, shape (patterns, nodes)."""
-        product: FloatArray = self.answers @ outcome.reshape(self.answers.shape[1], -1)
-        return product
-
-    def tally(self, weight: FloatArray) -> FloatArray:
-        """Weights (patterns, nodes) summed over wrong and right, shape (items, 2, nodes)."""
-        total: FloatArray = self.answers.T @ weight
-        return total.reshape(-1, 2, weight.shape[1])
-
-    def squared_scores(self, weight: FloatArray, tables: ItemTables, grid: Grid) -> FloatArray:
-        """Squares of the patterns' expected scores, summed, shape (items, 2, 2)."""
-        row = np.repeat(np.arange(len(self.count)), np.diff(self.answers.indptr))
-        item, right = self.answers.indices >> 1, self.answers.indices & 1
-        powers = np.vander(grid.nodes, 2)
-        score = right[:, np.newaxis] * (weight @ powers)[row]
-        score -= mean_at_answers(weight, row, tables.probability, item, powers)
-        count = self.count[row]
-        total = np.empty((tables.probability.shape[0], 2, 2))
-        for left, right_ in ((0, 0), (0, 1), (1, 0), (1, 1)):
-            product = count * score[:, left] * score[:, right_]
-            total[:, left, right_] = np.bincount(item, weights=product, minlength=len(total))
-        return total
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DenseBlock:
-    """Some patterns, for a test that most persons took whole.
-
-    Attributes:
-        right: 1 where an item was answered correctly, shape (patterns, items).
-        gaps: The items that some person skipped, shape (gaps,).
-        answered: 1 where one of those was answered, shape (patterns, gaps).
-        count: How many persons gave each pattern.
-    """
-
-    right: NDArray[np.uint8]
-    gaps: NDArray[np.int64]
-    answered: NDArray[np.uint8]
-    count: FloatArray
-
-    def total(self, outcome: FloatArray) -> FloatArray:
-        """Values (items, 2, nodes) of each answer, summed, shape (patterns, nodes)."""
-        wrong, right = outcome[:, 0], outcome[:, 1]
-        total = self.right.astype(np.float64) @ (right - wrong)
-        total += np.delete(wrong, self.gaps, axis=0).sum(axis=0)
-        if self.gaps.size:
-            total += self.answered.astype(np.float64) @ wrong[self.gaps]
-        return total
-
-    def tally(self, weight: FloatArray) -> FloatArray:
-        """Weights (patterns, nodes) summed over wrong and right, shape (items, 2, nodes)."""
-        total = np.empty((self.right.shape[1], 2, weight.shape[1]))
-        total[:, 1] = self.right.T.astype(np.float64) @ weight
-        total[:, 0] = weight.sum(axis=0)
-        if self.gaps.size:
-            total[self.gaps, 0] = self.answered.T.astype(np.float64) @ weight
-        total[:, 0] -= total[:, 1]
-        return total
-
-    def squared_scores(self, weight: FloatArray, tables: ItemTables, grid: Grid) -> FloatArray:
-        """Squares of the patterns' expected scores, summed, shape (items, 2, 2)."""
-        score = []
-        for power in np.vander(grid.nodes, 2).T:
-            moment = weight * power
-            expected = self.right * moment.sum(axis=1, keepdims=True)
-            expected -= moment @ tables.probability.T
-            expected[:, self.gaps] *= self.answered
-            score.append(expected)
-        count = self.count
-        return np.array(
-            [[np.einsum("p,pi,pi->i", count, left, right) for right in score] for left in score]
-        ).transpose(2, 0, 1)
-
-
-Block = SparseBlock | DenseBlock
-
-
-def blocks_of(patterns: Patterns, first: int = 0, last: int | None = None) -> list[Block]:
-    """The patterns from `first` up to `last`, laid out for the fastest product."""
-    last = len(patterns) if last is None else last
-    answers = patterns.start[last] - patterns.start[first]
-    if answers > _DENSE_SHARE * (last - first) * patterns.items:
-        return list(_dense_blocks(patterns, first, last))
-    return list(_sparse_blocks(patterns, first, last))
 
 
 def expect(blocks: Sequence[Block], tables: ItemTables, grid: Grid) -> Sums:
@@ -179,33 +68,6 @@ def posterior(block: Block, tables: ItemTables, grid: Grid) -> tuple[FloatArray,
     return joint, (np.log(total) + peak)[:, 0]
 
 
-def mean_at_answers(
-    weight: FloatArray,
-    row: NDArray[np.int64],
-    table: FloatArray,
-    item: NDArray[np.int64],
-    powers: FloatArray,
-) -> FloatArray:
-    """Sums over nodes of weight[row] * table[item] * powers, for each answer.
-
-    Args:
-        weight: Shape (persons, nodes).
-        row: The person of each answer, shape (answers,).
-        table: Shape (items, nodes).
-        item: The item of each answer, shape (answers,).
-        powers: Shape (nodes, powers).
-
-    Returns:
-        Shape (answers, powers).
-    """
-    result = np.empty((len(row), powers.shape[1]))
-    for answers in cached_spans(len(row), len(powers)):
-        product = weight[row[answers]]
-        product *= table[item[answers]]
-        np.matmul(product, powers, out=result[answers])
-    return result
-
-
 def _expect_strand(
     blocks: Sequence[Block], tables: ItemTables, grid: Grid
 ) -> tuple[float, FloatArray]:
@@ -221,33 +83,3 @@ def _expect_block(block: Block, tables: ItemTables, grid: Grid) -> tuple[float, 
     weight, log_marginal = posterior(block, tables, grid)
     weight *= block.count[:, np.newaxis]
     return float(block.count @ log_marginal), block.tally(weight)
-
-
-def _sparse_blocks(patterns: Patterns, first: int, last: int) -> Iterator[SparseBlock]:
-    # Each block's sums are as large as the item table: a block is worth one, or fits the cache.
-    rows = max(_SPARSE_ROWS, 2 * patterns.items)
-    for part in spans(last - first, rows):
-        begin, end = first + part.start, first + part.stop
-        start = patterns.start[begin : end + 1]
-        code = patterns.code[start[0] : start[-1]]
-        answers = sparse.csr_array(
-            (np.ones(len(code)), code, (start - start[0]).astype(np.int32)),
-            shape=(end - begin, 2 * patterns.items),
-        )
-        yield SparseBlock(answers, patterns.count[begin:end])
-
-
-def _dense_blocks(patterns: Patterns, first: int, last: int) -> Iterator[DenseBlock]:
-    code = patterns.code[patterns.start[first] : patterns.start[last]]
-    answered = np.bincount(code >> 1, minlength=patterns.items)
-    gaps = np.flatnonzero(answered < last - first)
-    for part in spans(last - first, _DENSE_ROWS):
-        begin, end = first + part.start, first + part.stop
-        start = patterns.start[begin : end + 1]
-        code = patterns.code[start[0] : start[-1]]
-        row = np.repeat(np.arange(end - begin), np.diff(start))
-        right = np.zeros((end - begin, patterns.items), np.uint8)
-        right[row, code >> 1] = code & 1
-        seen = np.zeros((end - begin, patterns.items), np.uint8)
-        seen[row, code >> 1] = 1
-        yield DenseBlock(right, gaps, seen[:, gaps], patterns.count[begin:end])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from etl_jobs.irt.ascent import Slope
-from etl_jobs.irt.expectation import Block, Sums, expect
+from etl_jobs.irt.expectation import Sums, expect
 from etl_jobs.irt.models import FloatArray, ItemTables, item_tables
 from etl_jobs.irt.priors import LogNormal, Priors
 from etl_jobs.irt.spans import cached_spans
@@ -16,6 +16,7 @@ from etl_jobs.irt.spans import cached_spans
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from etl_jobs.irt.blocks import Block
     from etl_jobs.irt.quadrature import Grid
 
 

@@ -29,7 +29,13 @@ class Grid:
 
     @classmethod
     def standard_normal(cls, nodes: int, span: float) -> Self:
-        """A grid over [-span, span]."""
+        """A grid over [-span, span].
+
+        Raises:
+            ValueError: There are fewer than three nodes, or the span is not positive.
+        """
+        if nodes < 3 or not span > 0:
+            raise ValueError(f"a grid of {nodes} nodes over {span}; expected 3 or more, over > 0")
         abilities = np.linspace(-span, span, nodes)
         log_density = -0.5 * abilities**2
         return cls(abilities, log_density - np.log(np.exp(log_density).sum()))

@@ -106,10 +106,13 @@ class Responses:
         if values.ndim != 2:
             raise ValueError(f"expected a matrix (persons, items), got shape {values.shape}")
         rows, columns = values.shape
+        right = _as_correct(values.ravel())
+        cells = np.flatnonzero(right >= 0)
+        person, item = np.divmod(cells, max(columns, 1))
         return cls.from_long(
-            np.repeat(np.arange(rows), columns),
-            np.tile(np.arange(columns), rows),
-            values.ravel(),
+            person,
+            item,
+            right[cells],
             persons=np.arange(rows) if persons is None else persons,
             items=np.arange(columns) if items is None else items,
         )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from etl_jobs.irt.expectation import Block, blocks_of, mean_at_answers, posterior
+from etl_jobs.irt.blocks import Block, blocks_of, mean_at_answers
+from etl_jobs.irt.expectation import posterior
 from etl_jobs.irt.models import FloatArray, ItemTables, item_tables
 from etl_jobs.irt.patterns import Patterns
 from etl_jobs.irt.quadrature import Grid
@@ -93,15 +94,21 @@ def predict(calibration: Calibration, known: Responses, wanted: Responses) -> Fl
         raise ValueError("known and wanted responses list different persons, or in another order")
     scale = _Scale(calibration, known)
     item = _calibrated_items(calibration, wanted)[wanted.item]
-    probability = item_tables(
-        scale.grid.nodes, calibration.discrimination, calibration.intercept
-    ).probability
-    weight = np.concatenate(
-        [posterior(block, scale.tables, scale.grid)[0] for block in scale.blocks]
-    )
+    table = item_tables(scale.grid.nodes, calibration.discrimination, calibration.intercept)
     pattern = scale.patterns.of_person[wanted.person_of_answer()]
+    by_pattern = np.argsort(pattern, kind="stable")
     ones = np.ones((len(scale.grid.nodes), 1))
-    return mean_at_answers(weight, pattern, probability, item, ones)[:, 0]
+    chance = np.empty(wanted.answers)
+    begin = 0
+    for block in scale.blocks:
+        weight, _ = posterior(block, scale.tables, scale.grid)
+        first, last = np.searchsorted(pattern, (begin, begin + len(weight)), sorter=by_pattern)
+        rows = by_pattern[first:last]
+        chance[rows] = mean_at_answers(
+            weight, pattern[rows] - begin, table.probability, item[rows], ones
+        )[:, 0]
+        begin += len(weight)
+    return chance
 
 
 def held_out_log_loss(calibration: Calibration, known: Responses, held_out: Responses) -> float:

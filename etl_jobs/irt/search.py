@@ -14,7 +14,7 @@ from etl_jobs.irt.quadrature import Grid
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl_jobs.irt.expectation import Block
+    from etl_jobs.irt.blocks import Block
     from etl_jobs.irt.models import FloatArray
     from etl_jobs.irt.priors import Priors
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from etl_jobs.irt.expectation import Block, Sums, posterior
+from etl_jobs.irt.expectation import Sums, posterior
 from etl_jobs.irt.models import FloatArray, ItemTables, item_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from etl_jobs.irt.blocks import Block
     from etl_jobs.irt.patterns import Patterns
     from etl_jobs.irt.priors import Priors
     from etl_jobs.irt.quadrature import Grid
@@ -96,7 +97,7 @@ def _near_covariance(
     directions[1, :, 0] = discrimination
     along = np.einsum("mia,iab,nib->mn", directions, complete, directions) - missing
     alone = np.einsum("mia,iab,nib->mn", directions, observed, directions)
-    shared = _inverse(along[np.newaxis])[0] - np.linalg.inv(alone)
+    shared = _inverse(along[np.newaxis])[0] - _inverse(alone[np.newaxis])[0]
     covariance: FloatArray = _inverse(observed)
     covariance += np.einsum("mia,mn,nib->iab", directions, shared, directions)
     return covariance
