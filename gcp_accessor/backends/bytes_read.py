@@ -47,7 +47,7 @@ def bytes_of_table(connection: DuckDBPyConnection, catalog: LocalCatalog, name: 
 def bytes_read(
     connection: DuckDBPyConnection,
     catalog: LocalCatalog,
-    tree: exp.Expression,
+    tree: exp.Expr,
     tables: Sequence[TableName],
     parameters: Sequence[Parameter],
 ) -> int:
@@ -87,7 +87,7 @@ class _Use:
         self.columns: set[str] = set()
 
 
-def _uses(tree: exp.Expression, schemas: dict[TableName, tuple[Column, ...]]) -> list[_Use]:
+def _uses(tree: exp.Expr, schemas: dict[TableName, tuple[Column, ...]]) -> list[_Use]:
     known: dict[str, dict[str, dict[str, str]]] = {}
     for name, columns in schemas.items():
         kinds = {column.name: column.type for column in columns}
@@ -156,7 +156,7 @@ def _days(
     return sql, values
 
 
-def _is_about(condition: exp.Expression, use: _Use, partition_by: str) -> bool:
+def _is_about(condition: exp.Expr, use: _Use, partition_by: str) -> bool:
     if not isinstance(condition, _COMPARISONS):
         return False
     if condition.find(exp.Query) is not None:

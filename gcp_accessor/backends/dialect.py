@@ -2,53 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from google.api_core.exceptions import BadRequest
 from sqlglot import exp
-from sqlglot.errors import ErrorLevel, SqlglotError
+from sqlglot.errors import SqlglotError
 
-from gcp_accessor.backends import dialect_functions
+from gcp_accessor.backends import dialect_aggregates, dialect_functions
+from gcp_accessor.backends.dialect_casts import cast_call
 from gcp_accessor.backends.dialect_stages import stage
-from gcp_accessor.backends.duckdb_types import duckdb_type
+from gcp_accessor.backends.duckdb_sql import macro, raw, sql_of
+from gcp_accessor.backends.duckdb_types import duckdb_type, quoted
 from gcp_accessor.backends.googlesql import GoogleSQL, refused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from gcp_accessor.backends import Parameter
 
-_CASTS = {
-    exp.DType.TEXT: "string",
-    exp.DType.VARCHAR: "string",
-    exp.DType.BIGINT: "int64",
-    exp.DType.DOUBLE: "float64",
-    exp.DType.DECIMAL: "numeric",
-    exp.DType.BOOLEAN: "bool",
-    exp.DType.DATE: "date",
-    exp.DType.TIMESTAMPTZ: "timestamp",
-    exp.DType.TIMESTAMP: "datetime",
-    exp.DType.DATETIME: "datetime",
-    exp.DType.TIME: "time",
-    exp.DType.BINARY: "bytes",
-    exp.DType.VARBINARY: "bytes",
-}
-_DUCKDB_TYPES = {
-    "string": "VARCHAR",
-    "int64": "BIGINT",
-    "float64": "DOUBLE",
-    "numeric": "DECIMAL(38,9)",
-    "bool": "BOOLEAN",
-    "date": "DATE",
-    "timestamp": "TIMESTAMP WITH TIME ZONE",
-    "datetime": "TIMESTAMP",
-    "time": "TIME",
-    "bytes": "BLOB",
-}
 
-
-def to_duckdb(
-    tree: exp.Expression, parameters: Sequence[Parameter]
-) -> tuple[str, dict[str, object]]:
+def to_duckdb(tree: exp.Expr, parameters: Sequence[Parameter]) -> tuple[str, dict[str, object]]:
     """Return a resolved query in DuckDB's SQL, with the values to bind to it.
 
     Raises:
@@ -60,9 +33,7 @@ def to_duckdb(
     stage(copy)
     translated = _rewrite(copy, bound)
     try:
-        sql = translated.sql(
-            "duckdb", identify=True, unsupported_level=ErrorLevel.RAISE, comments=False
-        )
+        sql = sql_of(translated)
     except SqlglotError as error:
         raise refused(f"this SQL ({error})") from error
     return sql, bound.values
@@ -75,7 +46,7 @@ class _Parameters:
         self._given = {parameter.column.name.lower(): parameter for parameter in parameters}
         self.values: dict[str, object] = {}
 
-    def expression(self, node: exp.Parameter) -> exp.Expression:
+    def expression(self, node: exp.Parameter) -> exp.Expr:
         name = node.name
         parameter = self._given.get(name.lower())
         if parameter is None:
@@ -88,22 +59,12 @@ class _Parameters:
         return raw(f"CAST(${slot} AS {duckdb_type(parameter.column)})")
 
 
-def raw(sql: str) -> exp.Expression:
-    """An expression that is already DuckDB's SQL."""
-    return exp.Var(this=sql)
-
-
-def macro(name: str, *arguments: exp.Expression) -> exp.Anonymous:
-    """A call of one of googlesql.sql's macros."""
-    return exp.Anonymous(this=name, expressions=list(arguments))
-
-
 # --- Names --------------------------------------------------------------------------------
 
 
-def _name_columns(tree: exp.Expression) -> exp.Expression:
+def _name_columns(tree: exp.Expr) -> exp.Expr:
     """Name the result's anonymous columns as BigQuery does: f0_, f1_, ..."""
-    select: exp.Expression = tree
+    select: exp.Expr = tree
     while isinstance(select, (exp.SetOperation, exp.Subquery)):
         select = select.this
     if not isinstance(select, exp.Select):
@@ -111,7 +72,7 @@ def _name_columns(tree: exp.Expression) -> exp.Expression:
     if select.args.get("kind"):
         raise refused(f"SELECT AS {select.args['kind']} at the top of a query")
     unnamed = 0
-    named: list[exp.Expression] = []
+    named: list[exp.Expr] = []
     for projection in select.expressions:
         if not isinstance(projection, (exp.Alias, exp.Star)) and not projection.output_name:
             projection = exp.Alias(this=projection, alias=exp.to_identifier(f"f{unnamed}_"))
@@ -124,18 +85,18 @@ def _name_columns(tree: exp.Expression) -> exp.Expression:
 # --- Node by node -------------------------------------------------------------------------
 
 
-def _rewrite(node: exp.Expression, bound: _Parameters) -> exp.Expression:
+def _rewrite(node: exp.Expr, bound: _Parameters) -> exp.Expr:
     """Rewrite a tree from its leaves; a node is looked at with its parts already done."""
     before = _BEFORE.get(type(node))
     if before is not None:
         before(node)
     for key, value in list(node.args.items()):
-        if isinstance(value, exp.Expression):
+        if isinstance(value, exp.Expr):
             node.set(key, _rewrite(value, bound))
         elif isinstance(value, list):
             node.set(
                 key,
-                [_rewrite(v, bound) if isinstance(v, exp.Expression) else v for v in value],
+                [_rewrite(v, bound) if isinstance(v, exp.Expr) else v for v in value],
             )
     if isinstance(node, exp.Parameter):
         return bound.expression(node)
@@ -143,7 +104,7 @@ def _rewrite(node: exp.Expression, bound: _Parameters) -> exp.Expression:
     return node if after is None else after(node)
 
 
-def _literal(node: exp.Expression) -> exp.Expression:
+def _literal(node: exp.Expr) -> exp.Expr:
     if node.args.get("is_string"):
         return node
     text = node.name
@@ -154,7 +115,7 @@ def _literal(node: exp.Expression) -> exp.Expression:
     return exp.Cast(this=node.copy(), to=exp.DataType.build("BIGINT"))
 
 
-def _negative(node: exp.Expression) -> exp.Expression:
+def _negative(node: exp.Expr) -> exp.Expr:
     inner = node.this
     if isinstance(inner, exp.Cast) and isinstance(inner.this, exp.Literal):
         # -9223372036854775808 has no positive twin.
@@ -162,24 +123,24 @@ def _negative(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def _text(node: exp.Expression) -> exp.Expression:
+def _text(node: exp.Expr) -> exp.Expr:
     return exp.Literal.string(node.name)
 
 
-def _bytes(node: exp.Expression) -> exp.Expression:
+def _bytes(node: exp.Expr) -> exp.Expr:
     if "\\" in node.name or not node.name.isascii():
         raise refused("a bytes literal with escapes", "Use FROM_HEX('...').")
     return macro("encode", exp.Literal.string(node.name))
 
 
-def _hexadecimal(node: exp.Expression) -> exp.Expression:
+def _hexadecimal(node: exp.Expr) -> exp.Expr:
     return raw(f"CAST({int(node.name, 16)} AS BIGINT)")
 
 
-def _keep_integers(*keys: str) -> Callable[[exp.Expression], None]:
+def _keep_integers(*keys: str) -> Callable[[exp.Expr], None]:
     """Leave a bare integer in these places: there it is a count or a column's position."""
 
-    def mark(node: exp.Expression) -> None:
+    def mark(node: exp.Expr) -> None:
         for key in keys:
             value = node.args.get(key)
             for item in value if isinstance(value, list) else [value]:
@@ -189,80 +150,29 @@ def _keep_integers(*keys: str) -> Callable[[exp.Expression], None]:
     return mark
 
 
-def _cast(node: exp.Expression) -> exp.Expression:
-    source, target = node.this, cast("exp.DataType", node.args["to"])
-    safe = isinstance(node, exp.TryCast)
-    if isinstance(source, exp.Literal) and not source.is_string and source.name.isdigit():
-        return node
-    if target.this in (exp.DType.ARRAY, exp.DType.STRUCT):
-        constructors = (exp.Array, exp.Struct, exp.Null, exp.Anonymous)
-        if safe or not isinstance(source, constructors):
-            raise refused(f"CAST of a value to {target.sql(GoogleSQL)}")
-        if isinstance(source, exp.Struct):
-            _name_fields(source, target)
-        return raw(f"CAST({_sql(source)} AS {_nested_type(target)})")
-    name = _CASTS.get(cast("exp.DType", target.this))
-    if name is None or target.expressions:
-        raise refused(f"CAST to {target.sql(GoogleSQL)}")
-    if isinstance(source, exp.Null):
-        return raw(f"CAST(NULL AS {_DUCKDB_TYPES[name]})")
-    return macro(f"gs_safe_{name}" if safe else f"gs_{name}", source)
-
-
-def _name_fields(struct: exp.Struct, target: exp.DataType) -> None:
-    """STRUCT<a INT64>(1): the values take the type's names by their position."""
-    if len(struct.expressions) != len(target.expressions):
-        raise BadRequest(f"{target.sql(GoogleSQL)} is given {len(struct.expressions)} values")
-    for value, field in zip(struct.expressions, target.expressions, strict=True):
-        if isinstance(field, exp.ColumnDef):
-            value.set("this", exp.to_identifier(field.name, quoted=True))
-
-
-def _nested_type(target: exp.DataType) -> str:
-    if target.this == exp.DType.ARRAY:
-        return f"{_nested_type(cast('exp.DataType', target.expressions[0]))}[]"
-    if target.this == exp.DType.STRUCT:
-        fields = []
-        for index, field in enumerate(target.expressions):
-            if isinstance(field, exp.ColumnDef):
-                kind = cast("exp.DataType", field.args["kind"])
-                fields.append(f'"{field.name}" {_nested_type(kind)}')
-            else:
-                fields.append(f'"_field_{index + 1}" {_nested_type(field)}')
-        return f"STRUCT({', '.join(fields)})"
-    name = _CASTS.get(cast("exp.DType", target.this))
-    if name is None or target.expressions:
-        raise refused(f"the type {target.sql(GoogleSQL)}")
-    return _DUCKDB_TYPES[name]
-
-
-def _sql(node: exp.Expression) -> str:
-    return node.sql("duckdb", identify=True, unsupported_level=ErrorLevel.RAISE, comments=False)
-
-
-def _divide(node: exp.Expression) -> exp.Expression:
+def _divide(node: exp.Expr) -> exp.Expr:
     return macro("gs_divide", node.this, node.expression)
 
 
-def _add(node: exp.Expression) -> exp.Expression:
+def _add(node: exp.Expr) -> exp.Expr:
     return macro("gs_add", node.this, node.expression)
 
 
-def _multiply(node: exp.Expression) -> exp.Expression:
+def _multiply(node: exp.Expr) -> exp.Expr:
     return macro("gs_multiply", node.this, node.expression)
 
 
-def _subtract(node: exp.Expression) -> exp.Expression:
+def _subtract(node: exp.Expr) -> exp.Expr:
     return macro("gs_subtract", node.this, node.expression)
 
 
-def _like(node: exp.Expression) -> exp.Expression:
+def _like(node: exp.Expr) -> exp.Expr:
     like = exp.Like(this=node.this, expression=node.expression)
     escaped = exp.Escape(this=like, expression=exp.Literal.string("\\"))
     return exp.Not(this=exp.Paren(this=escaped)) if node.args.get("negate") else escaped
 
 
-def _in(node: exp.Expression) -> None:
+def _in(node: exp.Expr) -> None:
     """IN UNNEST(array) is IN of a query, NULLs included."""
     unnest = node.args.get("unnest")
     if unnest is not None:
@@ -271,12 +181,12 @@ def _in(node: exp.Expression) -> None:
         node.set("query", exp.Subquery(this=values.from_(_elements(unnest.expressions[0]))))
 
 
-def _elements(array: exp.Expression) -> exp.Unnest:
+def _elements(array: exp.Expr) -> exp.Unnest:
     alias = exp.TableAlias(columns=[exp.to_identifier("element")])
     return exp.Unnest(expressions=[array], alias=alias)
 
 
-def _bracket(node: exp.Expression) -> exp.Expression:
+def _bracket(node: exp.Expr) -> exp.Expr:
     offset = node.args.get("offset")
     if offset is None or len(node.expressions) != 1:
         raise refused(f"the subscript {node.sql(GoogleSQL)[:60]}", "Write OFFSET or ORDINAL.")
@@ -286,7 +196,7 @@ def _bracket(node: exp.Expression) -> exp.Expression:
     return macro("gs_safe_element" if node.args.get("safe") else "gs_element", node.this, position)
 
 
-def _struct(node: exp.Expression) -> exp.Expression:
+def _struct(node: exp.Expr) -> exp.Expr:
     fields = []
     for index, field in enumerate(node.expressions):
         name, value = f"_field_{index + 1}", field
@@ -299,7 +209,7 @@ def _struct(node: exp.Expression) -> exp.Expression:
     return exp.Struct(expressions=fields)
 
 
-def _select(node: exp.Expression) -> None:
+def _select(node: exp.Expr) -> None:
     """What must be seen before a SELECT's parts are rewritten."""
     if node.args.get("kind") == "STRUCT":
         if any(projection.is_star for projection in node.expressions):
@@ -313,7 +223,7 @@ def _select(node: exp.Expression) -> None:
         _check_star(node)
 
 
-def _group_by_aliases(select: exp.Expression) -> None:
+def _group_by_aliases(select: exp.Expr) -> None:
     """Group by what an alias means, where DuckDB would take a column of that name."""
     group = select.args.get("group")
     if group is None:
@@ -328,7 +238,7 @@ def _group_by_aliases(select: exp.Expression) -> None:
             item.replace(raw(str(aliases[item.name.lower()])))
 
 
-def _check_star(select: exp.Expression) -> None:
+def _check_star(select: exp.Expr) -> None:
     joins = select.args.get("joins") or []
     if any(join.args.get("using") for join in joins):
         raise refused("SELECT * over JOIN ... USING", "List the columns: their order differs.")
@@ -338,39 +248,38 @@ def _check_star(select: exp.Expression) -> None:
             raise refused("SELECT * over UNNEST", "Name the element: SELECT element.field, ...")
 
 
-def _is_scalar_array(array: exp.Expression) -> bool:
+def _is_scalar_array(array: exp.Expr) -> bool:
     if isinstance(array, exp.Array):
         return all(isinstance(item, (exp.Literal, exp.Neg)) for item in array.expressions)
     return isinstance(array, exp.Anonymous) and array.name.upper().startswith("GENERATE_")
 
 
-def _join(node: exp.Expression) -> None:
+def _join(node: exp.Expr) -> None:
     """LEFT JOIN UNNEST needs no condition in BigQuery."""
     if isinstance(node.this, exp.Unnest) and node.args.get("side") and not node.args.get("on"):
         node.set("on", exp.true())
 
 
-def _unnest(node: exp.Expression) -> exp.Expression:
+def _unnest(node: exp.Expr) -> exp.Expr:
     alias = node.args.get("alias")
     element = (alias.columns[0].name if alias and alias.columns else "") or (
         alias.name if alias else ""
     )
     element = element or "f0_"
     offset = node.args.get("offset")
-    array = _sql(node.expressions[0])
-    rows = f'UNNEST({array}) AS "{element}_rows"("{element}")'
+    array = sql_of(node.expressions[0])
+    rows, value = quoted(f"{element}_rows"), quoted(element)
     if not offset:
-        return raw(rows)
+        return raw(f"UNNEST({array}) AS {rows}({value})")
     # DuckDB counts from one.
-    name = offset.name if isinstance(offset, exp.Identifier) else "offset"
+    name = quoted(offset.name if isinstance(offset, exp.Identifier) else "offset")
     return raw(
-        f'LATERAL (SELECT "{element}", "position" - 1 AS "{name}" '
-        f'FROM UNNEST({array}) WITH ORDINALITY AS "u"("{element}", "position")) '
-        f'AS "{element}_rows"'
+        f"LATERAL (SELECT {value}, gs_position - 1 AS {name} "  # noqa: S608 - names are quoted
+        f"FROM UNNEST({array}) WITH ORDINALITY AS elements({value}, gs_position)) AS {rows}"
     )
 
 
-_BEFORE: dict[type[exp.Expression], Callable[[exp.Expression], None]] = {
+_BEFORE: dict[type[exp.Expr], Callable[[exp.Expr], None]] = {
     exp.Select: _select,
     exp.In: _in,
     exp.Join: _join,
@@ -379,16 +288,16 @@ _BEFORE: dict[type[exp.Expression], Callable[[exp.Expression], None]] = {
     exp.Ordered: _keep_integers("this"),
     exp.Group: _keep_integers("expressions"),
     exp.WindowSpec: _keep_integers("start", "end"),
-    exp.Window: dialect_functions.check_window,
+    exp.Window: dialect_aggregates.check_window,
 }
-_AFTER: dict[type[exp.Expression], Callable[[exp.Expression], exp.Expression]] = {
+_AFTER: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr]] = {
     exp.Literal: _literal,
     exp.Neg: _negative,
     exp.RawString: _text,
     exp.ByteString: _bytes,
     exp.HexString: _hexadecimal,
-    exp.Cast: _cast,
-    exp.TryCast: _cast,
+    exp.Cast: cast_call,
+    exp.TryCast: cast_call,
     exp.Div: _divide,
     exp.Add: _add,
     exp.Mul: _multiply,
@@ -402,5 +311,5 @@ _AFTER: dict[type[exp.Expression], Callable[[exp.Expression], exp.Expression]] =
     exp.CurrentDate: dialect_functions.current_date,
     exp.SafeFunc: dialect_functions.safe_call,
     exp.Anonymous: dialect_functions.call,
-    exp.Window: dialect_functions.window,
+    exp.Window: dialect_aggregates.window,
 }

@@ -13,11 +13,14 @@ column, but not yet that of an aggregate in the same SELECT.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from gcp_accessor.backends.dialect_functions import AGGREGATES
+from gcp_accessor.backends.dialect_aggregates import AGGREGATES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 # What becomes a macro, and so must know its arguments' types.
 _TYPED = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Cast, exp.TryCast, exp.Extract, exp.Bracket)
@@ -25,7 +28,7 @@ _AFTER_GROUPING = ("expressions", "having", "qualify", "order", "windows")
 _AFTER_WINDOWS = ("expressions", "qualify", "order")
 
 
-def stage(tree: exp.Expression) -> None:
+def stage(tree: exp.Expr) -> None:
     """Rewrite, in place, every SELECT of a query that needs it."""
     # From the inside, so that what a SELECT is wrapped around has been seen.
     for select in reversed(list(tree.find_all(exp.Select))):
@@ -66,7 +69,7 @@ def _stage_aggregates(select: exp.Select) -> None:
     select.set("where", exp.Where(this=having.this) if having else None)
 
 
-def _group_key(select: exp.Select, item: exp.Expression) -> exp.Expression:
+def _group_key(select: exp.Select, item: exp.Expr) -> exp.Expr:
     """What GROUP BY 2, or by an alias, means."""
     if isinstance(item, exp.Literal) and not item.is_string:
         position = int(item.name) - 1
@@ -79,7 +82,7 @@ def _group_key(select: exp.Select, item: exp.Expression) -> exp.Expression:
     return item
 
 
-def _replace_keys(node: exp.Expression, keys: list[exp.Expression], select: exp.Select) -> None:
+def _replace_keys(node: exp.Expr, keys: list[exp.Expr], select: exp.Select) -> None:
     if _is_alias_in_order(node, select):
         return
     for index, key in enumerate(keys):
@@ -90,7 +93,7 @@ def _replace_keys(node: exp.Expression, keys: list[exp.Expression], select: exp.
         _replace_keys(child, keys, select)
 
 
-def _is_key(node: exp.Expression, key: exp.Expression, select: exp.Select) -> bool:
+def _is_key(node: exp.Expr, key: exp.Expr, select: exp.Select) -> bool:
     if isinstance(node, exp.Column) and isinstance(key, exp.Column):
         tables = {node.table.lower(), key.table.lower()}
         # g may be meant by t.g, but not within a subquery, where it may be another's.
@@ -99,7 +102,7 @@ def _is_key(node: exp.Expression, key: exp.Expression, select: exp.Select) -> bo
     return not isinstance(node, exp.Literal) and node == key
 
 
-def _is_alias_in_order(node: exp.Expression, select: exp.Select) -> bool:
+def _is_alias_in_order(node: exp.Expr, select: exp.Select) -> bool:
     """Whether the node is an ORDER BY item that names a result's column."""
     if not isinstance(node, exp.Column) or node.table or not isinstance(node.parent, exp.Ordered):
         return False
@@ -107,7 +110,7 @@ def _is_alias_in_order(node: exp.Expression, select: exp.Select) -> bool:
     return named and node.parent.parent is select.args.get("order")
 
 
-def _is_aggregate(node: exp.Expression) -> bool:
+def _is_aggregate(node: exp.Expr) -> bool:
     if not isinstance(node, exp.Anonymous) or node.name.upper() not in AGGREGATES:
         return False
     parent = node.parent
@@ -176,8 +179,7 @@ def _pass_columns(select: exp.Select, inner: exp.Select) -> None:
     """Hand on the columns that the outer SELECT still reads."""
     passed: dict[str, str] = {}
     for clause in _clauses(select, _AFTER_WINDOWS):
-        stop = (exp.Query, exp.Window)
-        for node in list(clause.walk(prune=lambda node: isinstance(node, stop))):
+        for node in list(clause.walk(prune=lambda node: isinstance(node, (exp.Query, exp.Window)))):
             if not isinstance(node, exp.Column) or _is_alias_in_order(node, select):
                 continue
             text = node.sql("bigquery").lower()
@@ -190,7 +192,7 @@ def _pass_columns(select: exp.Select, inner: exp.Select) -> None:
 # --- Both ---------------------------------------------------------------------------------
 
 
-def _needs_type(node: exp.Expression) -> bool:
+def _needs_type(node: exp.Expr) -> bool:
     """Whether what an aggregate or window gives is used by what must know its type."""
     function = node.this if isinstance(node, exp.Window) else node
     if isinstance(function, exp.Anonymous) and function.name.upper() == "SUM":
@@ -203,7 +205,7 @@ def _needs_type(node: exp.Expression) -> bool:
     return False
 
 
-def _move(nodes: Iterable[exp.Expression], inner: exp.Select, letter: str) -> None:
+def _move(nodes: Iterable[exp.Expr], inner: exp.Select, letter: str) -> None:
     """Compute the nodes in the inner SELECT, each once, and refer to them by name."""
     names: dict[str, str] = {}
     for node in nodes:
@@ -234,7 +236,7 @@ def _expand_aliases(select: exp.Select, parts: Iterable[str]) -> None:
             node.replace(exp.Paren(this=meanings[node.name.lower()].copy()))
 
 
-def _inside_aggregate(node: exp.Expression) -> bool:
+def _inside_aggregate(node: exp.Expr) -> bool:
     above = node.parent
     while above is not None and not isinstance(above, exp.Query):
         if isinstance(above, exp.Anonymous) and above.name.upper() in AGGREGATES:
@@ -249,16 +251,16 @@ def _keep_names(select: exp.Select) -> None:
             projection.replace(_alias(projection.copy(), projection.output_name))
 
 
-def _clauses(select: exp.Select, parts: Iterable[str]) -> Iterator[exp.Expression]:
+def _clauses(select: exp.Select, parts: Iterable[str]) -> Iterator[exp.Expr]:
     for part in parts:
         value = select.args.get(part)
         if isinstance(value, list):
             yield from list(value)
-        elif isinstance(value, exp.Expression):
+        elif isinstance(value, exp.Expr):
             yield value
 
 
-def _within(select: exp.Select, parts: Iterable[str]) -> Iterator[exp.Expression]:
+def _within(select: exp.Select, parts: Iterable[str]) -> Iterator[exp.Expr]:
     """The nodes of some clauses, without those of the queries within them."""
     for clause in _clauses(select, parts):
         yield from clause.walk(prune=lambda node: isinstance(node, exp.Query))
@@ -269,7 +271,7 @@ def _from(inner: exp.Select, alias: str) -> exp.From:
     return exp.From(this=exp.Subquery(this=inner, alias=named))
 
 
-def _alias(node: exp.Expression, name: str) -> exp.Alias:
+def _alias(node: exp.Expr, name: str) -> exp.Alias:
     return exp.Alias(this=node, alias=exp.to_identifier(name))
 
 

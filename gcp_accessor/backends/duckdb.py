@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from uuid import uuid4
 
@@ -28,6 +26,9 @@ from gcp_accessor.backends.googlesql import parse
 from gcp_accessor.errors import CostLimitExceeded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
     from duckdb import DuckDBPyConnection
 
     from gcp_accessor.backends import FileFormat, IfExists
@@ -56,9 +57,10 @@ class DuckDBWarehouse:
         if isinstance(tree, exp.Query) and statement.destination is None:
             return self._select(tree, statement, started)
         with self._transaction() as (connection, catalog), bounded(connection, statement.timeout):
-            if isinstance(tree, exp.Query):
-                read = self._write(connection, catalog, tree, statement)
-            elif statement.destination is not None:
+            destination = statement.destination
+            if destination is not None and isinstance(tree, exp.Query):
+                read = self._write(connection, catalog, tree, statement, destination)
+            elif destination is not None:
                 raise BadRequest("only a query has a destination; this is another statement")
             else:
                 run_command(connection, catalog, tree, statement)
@@ -80,13 +82,13 @@ class DuckDBWarehouse:
         catalog: LocalCatalog,
         tree: exp.Query,
         statement: Statement,
+        destination: TableName,
     ) -> int:
-        assert statement.destination is not None  # noqa: S101 - `run` has looked
-        catalog.require_dataset(statement.destination.dataset)
+        catalog.require_dataset(destination.dataset)
         query = read_query(connection, catalog, tree, statement)
         read = _within_limit(connection, catalog, query, statement)
         where = Write(
-            statement.destination, statement.if_exists, statement.partition_by, statement.cluster_by
+            destination, statement.if_exists, statement.partition_by, statement.cluster_by
         )
         write_rows(connection, catalog, where, query.sql, query.schema, query.values)
         return read
@@ -127,7 +129,7 @@ class DuckDBWarehouse:
             with load_errors(connection, source):
                 return write_rows(connection, catalog, where, source.sql, source.schema)
 
-    def export(self, table: TableName, uri: str, format: FileFormat, compress: bool) -> None:  # noqa: A002
+    def export(self, table: TableName, uri: str, format: FileFormat, compress: bool) -> None:
         """Write a table to one object of the local buckets, which appears whole."""
         with self._reading() as (connection, catalog):
             catalog.require(table)
@@ -234,7 +236,8 @@ def _within_limit(
     limit = statement.max_bytes_billed
     if limit is not None and read > limit:
         error = CostLimitExceeded(
-            f"the query would read {read:,} bytes, more than the limit of {limit:,}; nothing was run"
+            f"the query would read {read:,} bytes, more than the limit of {limit:,}; "
+            "nothing was run"
         )
         error.add_note("Filter on the partition column, select fewer columns, or raise the limit.")
         raise error

@@ -75,7 +75,7 @@ class LocalCatalog:
     # --- Tables -----------------------------------------------------------------------
 
     def kind(self, name: TableName) -> str | None:
-        """ "table", "view", or None if there is neither."""
+        """What the name stands for: "table", "view", or None for neither."""
         self._check_project(name)
         rows = self._rows(
             "SELECT 'table' FROM duckdb_tables() WHERE database_name = current_database() "

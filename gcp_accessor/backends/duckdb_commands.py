@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -18,6 +17,8 @@ from gcp_accessor.backends.googlesql import GoogleSQL, refused, resolve, table_n
 from gcp_accessor.schema import Column
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from duckdb import DuckDBPyConnection
 
     from gcp_accessor.backends import Statement
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 def run_command(
     connection: DuckDBPyConnection,
     catalog: LocalCatalog,
-    tree: exp.Expression,
+    tree: exp.Expr,
     statement: Statement,
 ) -> None:
     """Run a statement that is not a query, as a part of the caller's transaction.
@@ -42,7 +43,7 @@ def run_command(
     run(_Command(connection, catalog, statement), tree)
 
 
-def _spelled(tree: exp.Expression) -> str:
+def _spelled(tree: exp.Expr) -> str:
     if isinstance(tree, exp.Command):
         return tree.name.upper()
     return {exp.Declare: "DECLARE", exp.Export: "EXPORT DATA"}.get(
@@ -58,7 +59,7 @@ class _Command:
         self.catalog = catalog
         self.statement = statement
 
-    def table(self, node: exp.Expression) -> TableName:
+    def table(self, node: exp.Expr) -> TableName:
         table = node.find(exp.Table)
         if table is None:
             raise BadRequest(f"Syntax error: {node.sql(GoogleSQL)[:60]} names no table")
@@ -71,7 +72,7 @@ _CREATE_PARTS = {"this", "kind", "properties", "expression", "exists", "replace"
 # --- CREATE -------------------------------------------------------------------------------
 
 
-def _create(command: _Command, tree: exp.Expression) -> None:
+def _create(command: _Command, tree: exp.Expr) -> None:
     kind = str(tree.args.get("kind")).upper()
     for part, value in tree.args.items():
         if value and part not in _CREATE_PARTS:
@@ -88,7 +89,7 @@ def _create(command: _Command, tree: exp.Expression) -> None:
         raise refused(f"CREATE {kind}")
 
 
-def _is_done(command: _Command, tree: exp.Expression, name: TableName) -> bool:
+def _is_done(command: _Command, tree: exp.Expr, name: TableName) -> bool:
     """Whether a CREATE has nothing to do; Conflict when it may not do it."""
     command.catalog.require_dataset(name.dataset)
     if command.catalog.kind(name) is None or tree.args.get("replace"):
@@ -98,7 +99,7 @@ def _is_done(command: _Command, tree: exp.Expression, name: TableName) -> bool:
     raise Conflict(f"Already Exists: Table local:{name}")
 
 
-def _create_table(command: _Command, tree: exp.Expression) -> None:
+def _create_table(command: _Command, tree: exp.Expr) -> None:
     name = command.table(tree.this)
     details = _properties(tree)
     if _is_done(command, tree, name):
@@ -122,7 +123,7 @@ def _create_table(command: _Command, tree: exp.Expression) -> None:
         command.catalog.set_details(name, replace(held, description=details.description))
 
 
-def _create_view(command: _Command, tree: exp.Expression) -> None:
+def _create_view(command: _Command, tree: exp.Expr) -> None:
     name = command.table(tree.this)
     if isinstance(tree.this, exp.Schema):
         raise refused("CREATE VIEW with a list of columns")
@@ -153,7 +154,7 @@ def _columns(schema: exp.Schema) -> tuple[Column, ...]:
     return tuple(found)
 
 
-def _constrained(column: Column, kind: exp.Expression) -> Column:
+def _constrained(column: Column, kind: exp.Expr) -> Column:
     if isinstance(kind, exp.NotNullColumnConstraint) and not kind.args.get("allow_null"):
         return replace(column, mode="REQUIRED")
     if isinstance(kind, exp.Properties):
@@ -175,7 +176,7 @@ def _column(name: str, kind: exp.DataType) -> Column:
         raise refused(f"the type {kind.sql(GoogleSQL)}") from None
 
 
-def _properties(tree: exp.Expression) -> Details:
+def _properties(tree: exp.Expr) -> Details:
     details = Details()
     properties = tree.args.get("properties")
     for item in properties.expressions if properties else ():
@@ -191,7 +192,7 @@ def _properties(tree: exp.Expression) -> Details:
     return details
 
 
-def _partition_column(node: exp.Expression) -> str:
+def _partition_column(node: exp.Expr) -> str:
     """The column of PARTITION BY day, DATE(at) or TIMESTAMP_TRUNC(at, DAY)."""
     if isinstance(node, (exp.Column, exp.Identifier)):
         return node.name
@@ -206,7 +207,7 @@ def _partition_column(node: exp.Expression) -> str:
 # --- DROP and TRUNCATE --------------------------------------------------------------------
 
 
-def _drop(command: _Command, tree: exp.Expression) -> None:
+def _drop(command: _Command, tree: exp.Expr) -> None:
     kind = str(tree.args.get("kind")).upper()
     missing_is_fine = bool(tree.args.get("exists"))
     if kind == "SCHEMA":
@@ -223,20 +224,19 @@ def _drop(command: _Command, tree: exp.Expression) -> None:
     command.catalog.drop(name)
 
 
-def _drop_dataset(command: _Command, tree: exp.Expression, *, missing_is_fine: bool) -> None:
+def _drop_dataset(command: _Command, tree: exp.Expr, *, missing_is_fine: bool) -> None:
     named = tree.find(exp.Table)
     name = (named.db or named.name) if named is not None else ""
     if name not in command.catalog.datasets():
         if missing_is_fine:
             return
         raise NotFound(f"Not found: Dataset local:{name}")
-    if tables := command.catalog.tables(name):
-        if not tree.args.get("cascade"):
-            raise BadRequest(f"Dataset local:{name} is still in use: it holds {', '.join(tables)}")
+    if (tables := command.catalog.tables(name)) and not tree.args.get("cascade"):
+        raise BadRequest(f"Dataset local:{name} is still in use: it holds {', '.join(tables)}")
     command.connection.execute(f'DROP SCHEMA "{name}" CASCADE')
 
 
-def _truncate(command: _Command, tree: exp.Expression) -> None:
+def _truncate(command: _Command, tree: exp.Expr) -> None:
     name = command.table(tree)
     command.catalog.require(name)
     command.connection.execute(f"DELETE FROM {sql_name(name)}")
@@ -245,7 +245,7 @@ def _truncate(command: _Command, tree: exp.Expression) -> None:
 # --- Rows ---------------------------------------------------------------------------------
 
 
-def _insert(command: _Command, tree: exp.Expression) -> None:
+def _insert(command: _Command, tree: exp.Expr) -> None:
     """INSERT [(columns)] of VALUES or of a query."""
     name = command.table(tree.this)
     if command.catalog.require(name) == "view":
@@ -303,7 +303,7 @@ def _values(values: exp.Values) -> exp.Query:
     return query
 
 
-def _change(command: _Command, tree: exp.Expression) -> None:
+def _change(command: _Command, tree: exp.Expr) -> None:
     """UPDATE, DELETE and MERGE, which DuckDB spells as BigQuery does."""
     name = command.table(tree.this)
     if command.catalog.require(name) == "view":
@@ -316,7 +316,7 @@ def _change(command: _Command, tree: exp.Expression) -> None:
     command.connection.execute(sql, values)
 
 
-_COMMANDS: dict[type[exp.Expression], Callable[[_Command, exp.Expression], None]] = {
+_COMMANDS: dict[type[exp.Expr], Callable[[_Command, exp.Expr], None]] = {
     exp.Create: _create,
     exp.Drop: _drop,
     exp.TruncateTable: _truncate,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from google.api_core.exceptions import BadRequest
 
 from gcp_accessor.errors import UnsupportedLocally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _UNSUPPORTED = "UNSUPPORTED: "
 _NO_SIGNATURE = re.compile(r"Macro gs_(safe_)?(\w+)\(\) does not support the supplied arguments")

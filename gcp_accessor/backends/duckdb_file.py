@@ -6,9 +6,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from google.api_core.exceptions import ServiceUnavailable
@@ -16,6 +14,9 @@ from google.api_core.exceptions import ServiceUnavailable
 from gcp_accessor.errors import QueryTimeout
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from duckdb import DuckDBPyConnection
 
 # Between two attempts to open a file that another process holds.
@@ -40,7 +41,7 @@ class DatabaseFile:
 
     def __init__(self, root: Path) -> None:
         self.path = root / "warehouse.duckdb"
-        self.scratch = root / ".gcp_accessor" / "tmp"
+        self.scratch = root / ".gcp_accessor" / "warehouse"
         self.wait_seconds = float(os.environ.get(_WAIT_VARIABLE, _DEFAULT_WAIT_SECONDS))
         with _WRITING_GUARD:
             self._writing = _WRITING.setdefault(self.path.absolute(), threading.RLock())
@@ -98,7 +99,8 @@ class DatabaseFile:
                         f"within {self.wait_seconds:g} s"
                     )
                     unavailable.add_note(
-                        f"Wait for process {held[2]} to end, or set {_WAIT_VARIABLE} to more seconds."
+                        f"Wait for process {held[2]} to end, or set {_WAIT_VARIABLE} to more "
+                        "seconds."
                     )
                     raise unavailable from error
             time.sleep(_PAUSE_SECONDS)

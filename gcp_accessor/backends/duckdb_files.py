@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -19,6 +18,8 @@ from gcp_accessor.formats import content_type_of
 from gcp_accessor.uris import split_object_uri, split_uri
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from duckdb import DuckDBPyConnection
 
     from gcp_accessor.backends import BucketBackend, FileFormat
@@ -81,8 +82,10 @@ def local_objects(
         opened: list[BinaryIO] = []
         for uri in uris:
             bucket, pattern = split_uri(uri)
-            for name in _matching(buckets, bucket, pattern, uri):
-                opened.append(stack.enter_context(buckets.reader(bucket, name)))
+            opened += [
+                stack.enter_context(buckets.reader(bucket, name))
+                for name in _matching(buckets, bucket, pattern, uri)
+            ]
         yield stack.enter_context(local_copies(opened, scratch))
 
 
@@ -108,7 +111,7 @@ def exported(
     connection: DuckDBPyConnection,
     rows: str,
     schema: Sequence[Column],
-    format: FileFormat,  # noqa: A002
+    format: FileFormat,
     scratch: Path,
 ) -> Iterator[Path]:
     """Yield a file that holds the rows `FROM ... WHERE ...`, as BigQuery exports them."""

@@ -30,13 +30,13 @@ class Query:
     values: dict[str, object]
     schema: tuple[Column, ...]
     tables: tuple[TableName, ...]
-    tree: exp.Expression
+    tree: exp.Expr
 
 
 def read_query(
     connection: DuckDBPyConnection,
     catalog: LocalCatalog,
-    tree: exp.Expression,
+    tree: exp.Expr,
     statement: Statement,
 ) -> Query:
     """Make a query ready on a connection, which is given the functions that it calls."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC
 from json import loads
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from gcp_accessor.arrow import arrow_schema
-from gcp_accessor.backends import QueryStats
-from gcp_accessor.schema import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from gcp_accessor.backends import QueryStats
+    from gcp_accessor.schema import Column
 
 # Rows beyond this are written to a file that has no name and goes with its last reader.
 _MEMORY_BYTES = 128 * 2**20

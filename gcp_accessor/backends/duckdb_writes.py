@@ -122,7 +122,7 @@ def _insert(
 def partition_day(table: TableName) -> date:
     """The day that a name's $YYYYMMDD means."""
     try:
-        return datetime.strptime(table.partition or "", "%Y%m%d").date()  # noqa: DTZ007
+        return datetime.strptime(table.partition or "", "%Y%m%d").date()
     except ValueError:
         raise BadRequest(
             f"${table.partition} in {table} is not a day; expected $YYYYMMDD"

@@ -29,7 +29,8 @@ class GoogleSQL(BigQuery):
     class Parser(BigQuery.Parser):
         """Leaves every ordinary call as it was written."""
 
-        FUNCTIONS = {  # noqa: RUF012 - sqlglot reads it from the class
+        # sqlglot reads both from the class.
+        FUNCTIONS = {  # noqa: RUF012
             name: BigQuery.Parser.FUNCTIONS[name] for name in ("ARRAY", "COALESCE", "IF", "STRUCT")
         }
         FUNCTION_PARSERS = {  # noqa: RUF012
@@ -39,7 +40,7 @@ class GoogleSQL(BigQuery):
         }
 
 
-def parse(sql: str) -> exp.Expression:
+def parse(sql: str) -> exp.Expr:
     """Return the one statement that `sql` holds.
 
     Raises:
@@ -60,7 +61,7 @@ def parse(sql: str) -> exp.Expression:
         raise BadRequest("Syntax error: the query is empty; expected a statement")
     if len(statements) > 1:
         raise refused("a script of several statements", "run them one at a time")
-    if not isinstance(statements[0], exp.Expression):
+    if not isinstance(statements[0], exp.Expr):
         raise refused(type(statements[0]).__name__)
     return statements[0]
 
@@ -76,7 +77,7 @@ def refused(what: str, advice: str = "") -> UnsupportedLocally:
 
 # Each node with those of its parts that are understood; a part beyond them is refused.
 _QUERY_PARTS = {"with_", "expressions", "order", "limit", "offset"}
-_ADMITTED: dict[type[exp.Expression], set[str]] = {
+_ADMITTED: dict[type[exp.Expr], set[str]] = {
     exp.Select: _QUERY_PARTS
     | {"kind", "distinct", "from_", "joins", "where", "group", "having", "qualify", "windows"},
     exp.Union: _QUERY_PARTS | {"this", "expression", "distinct"},
@@ -108,16 +109,67 @@ _ADMITTED: dict[type[exp.Expression], set[str]] = {
     # The values of a MERGE's INSERT.
     exp.Insert: {"this", "expression"},
 }
-_ADMITTED_WHOLE = (
-    (exp.Where, exp.Having, exp.Qualify, exp.Offset, exp.Distinct, exp.WindowSpec)
-    + (exp.TableAlias, exp.Alias, exp.Column, exp.Identifier, exp.Dot, exp.Var, exp.Paren)
-    + (exp.Literal, exp.RawString, exp.ByteString, exp.HexString, exp.Boolean, exp.Null)
-    + (exp.Parameter, exp.And, exp.Or, exp.Not, exp.Is, exp.Between, exp.Exists, exp.Tuple)
-    + (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
-    + (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Neg, exp.DPipe, exp.Case, exp.If, exp.Coalesce)
-    + (exp.Interval, exp.Extract, exp.CurrentDate, exp.Anonymous, exp.SafeFunc)
-    + (exp.IgnoreNulls, exp.RespectNulls, exp.Array, exp.Struct, exp.PropertyEQ, exp.ColumnDef)
-    + (exp.Version, exp.Whens)
+_ADMITTED_WHOLE = frozenset(
+    getattr(exp, name)
+    for name in (
+        "Add",
+        "Alias",
+        "And",
+        "Anonymous",
+        "Array",
+        "Between",
+        "Boolean",
+        "ByteString",
+        "Case",
+        "Coalesce",
+        "Column",
+        "ColumnDef",
+        "CurrentDate",
+        "DPipe",
+        "Distinct",
+        "Div",
+        "Dot",
+        "EQ",
+        "Exists",
+        "Extract",
+        "GT",
+        "GTE",
+        "Having",
+        "HexString",
+        "Identifier",
+        "If",
+        "IgnoreNulls",
+        "Interval",
+        "Is",
+        "LT",
+        "LTE",
+        "Literal",
+        "Mul",
+        "NEQ",
+        "Neg",
+        "Not",
+        "Null",
+        "NullSafeEQ",
+        "NullSafeNEQ",
+        "Offset",
+        "Or",
+        "Parameter",
+        "Paren",
+        "PropertyEQ",
+        "Qualify",
+        "RawString",
+        "RespectNulls",
+        "SafeFunc",
+        "Struct",
+        "Sub",
+        "TableAlias",
+        "Tuple",
+        "Var",
+        "Version",
+        "Whens",
+        "Where",
+        "WindowSpec",
+    )
 )
 _SPELLED = {
     exp.Pivot: "PIVOT and UNPIVOT",
@@ -155,7 +207,7 @@ _SPELLED_PARTS = {
 }
 
 
-def admit(tree: exp.Expression) -> None:
+def admit(tree: exp.Expr) -> None:
     """Return if every node of a query is one that the local warehouse understands.
 
     Raises:
@@ -193,9 +245,7 @@ class Catalog(Protocol):
         ...
 
 
-def resolve(
-    tree: exp.Expression, catalog: Catalog, default_dataset: str | None
-) -> tuple[TableName, ...]:
+def resolve(tree: exp.Expr, catalog: Catalog, default_dataset: str | None) -> tuple[TableName, ...]:
     """Name every table of a query in full and put each view's query in its place.
 
     Returns:
@@ -224,7 +274,7 @@ def table_name(table: exp.Table, default_dataset: str | None) -> TableName:
 
 
 def _resolve(
-    tree: exp.Expression,
+    tree: exp.Expr,
     catalog: Catalog,
     default_dataset: str | None,
     found: set[TableName],
@@ -263,7 +313,7 @@ def _is_cte(table: exp.Table) -> bool:
     return any(cte.alias.lower() == wanted for cte in _visible_ctes(table))
 
 
-def _visible_ctes(node: exp.Expression) -> Iterator[exp.CTE]:
+def _visible_ctes(node: exp.Expr) -> Iterator[exp.CTE]:
     """The WITH steps that a name at this place may mean: never a step that comes later."""
     while node.parent is not None:
         parent = node.parent
