@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from etl_jobs.errors import ContractError
+from etl_jobs.errors import ContractError, Misuse, nearest
+from etl_jobs.plain_yaml import yaml_problem
 from gcp_accessor.schema import Column, TableName
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _KEYS = frozenset(
     {
         *("output", "partition", "publish", "parameters", "columns", "grain"),
-        *("checks", "byte_budget", "if_empty"),
+        *("checks", "byte_budget", "if_empty", "summary"),
     }
 )
 PublishFormat = Literal["csv.gz", "parquet"]
@@ -46,18 +47,16 @@ class JobParameter:
         """Return the Python value that `text` stands for.
 
         Raises:
-            ContractError: the text is not of the parameter's type, or not one of its choices.
+            Misuse: the text is not of the parameter's type, or not one of its choices.
         """
         if self.one_of and text not in self.one_of:
-            raise ContractError(
-                f"parameter {self.name}={text!r} is not one of {', '.join(self.one_of)}"
+            raise Misuse(
+                f"the parameter {self.name} is {text!r}; expected {' or '.join(self.one_of)}"
             )
         try:
             return _PARSERS[self.type](text)
         except ValueError:
-            raise ContractError(
-                f"parameter {self.name}={text!r} is not a valid {self.type}"
-            ) from None
+            raise Misuse(f"the parameter {self.name} is {text!r}; expected {self.type}") from None
 
 
 _PARSERS: Mapping[str, Callable[[str], object]] = {
@@ -82,6 +81,8 @@ class Query:
         byte_budget: The most bytes that one run may read.
         if_empty: "allowed" where no rows is a proper result; otherwise what a person should do
             when there are none.
+        summary: What the rows count, such as "rows left out", for a query of one count per
+            label: a run then says how many there are, and of which labels.
         reads: The tables in the SQL, as written there.
     """
 
@@ -99,6 +100,18 @@ class Query:
     checks: Mapping[str, str] = field(default_factory=dict)
     byte_budget: int | None = None
     if_empty: str = ""
+    summary: str | None = None
+
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The columns that tell one day's rows apart."""
+        return tuple(name for name in self.grain if name != self.partition)
+
+    @property
+    def counts(self) -> tuple[str, ...]:
+        """The whole numbers that are not part of the grain."""
+        return tuple(c.name for c in self.columns if c.type == "INT64" and c.name not in self.grain)
 
 
 def read_query(path: Path, folder: Path) -> Query:
@@ -109,7 +122,10 @@ def read_query(path: Path, folder: Path) -> Query:
     """
     name = path.relative_to(folder).with_suffix("").as_posix()
     where = f"sql/{name}.sql"
-    sql = path.read_text(encoding="utf-8")
+    try:
+        sql = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ContractError(f"{where}: is not UTF-8: {error.reason} at byte {error.start}") from error
     description, header = _split_header(sql, where)
     tree = _parse(sql, where)
     try:
@@ -119,17 +135,18 @@ def read_query(path: Path, folder: Path) -> Query:
             sql=sql,
             description=description,
             columns=tuple(_column(key, text) for key, text in _mapping(header, "columns").items()),
-            grain=tuple(header.get("grain") or ()),
+            grain=_names(header, "grain"),
             reads=tables_read(tree),
             output=header.get("output"),
             partition=header.get("partition"),
-            publish=tuple(header.get("publish") or ()),
+            publish=_names(header, "publish"),  # type: ignore[arg-type]  # compared below
             parameters=tuple(
                 _parameter(key, text) for key, text in _mapping(header, "parameters").items()
             ),
             checks={key: str(text) for key, text in _mapping(header, "checks").items()},
             byte_budget=_bytes(header["byte_budget"]) if "byte_budget" in header else None,
             if_empty=" ".join(str(header.get("if_empty", "")).split()),
+            summary=header.get("summary"),
         )
         _compare(query, tree)
     except ValueError as error:
@@ -137,7 +154,7 @@ def read_query(path: Path, folder: Path) -> Query:
     return query
 
 
-def tables_read(tree: exp.Expression) -> tuple[str, ...]:
+def tables_read(tree: exp.Expr) -> tuple[str, ...]:
     """Return the tables a statement reads, sorted, its own WITH steps left out."""
     from sqlglot import exp
 
@@ -150,7 +167,7 @@ def tables_read(tree: exp.Expression) -> tuple[str, ...]:
     return tuple(sorted(tables))
 
 
-def parse_sql(sql: str) -> exp.Expression:
+def parse_sql(sql: str) -> exp.Expr:
     """Return the one statement in `sql`.
 
     Raises:
@@ -175,7 +192,7 @@ def parse_sql(sql: str) -> exp.Expression:
     return trees[0]
 
 
-def _parse(sql: str, where: str) -> exp.Expression:
+def _parse(sql: str, where: str) -> exp.Expr:
     from sqlglot import exp
 
     try:
@@ -198,17 +215,19 @@ def _split_header(sql: str, where: str) -> tuple[str, dict[str, Any]]:
             "contract in YAML"
         )
     description, _, text = match[1].strip().partition("\n\n")
+    first_line = sql[: match.start(1) + match[1].find(text)].count("\n") + 1
     try:
         header = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
-        raise ContractError(f"{where}: the header is not valid YAML: {error}") from error
+        problem = yaml_problem(error, first_line)
+        raise ContractError(f"{where}: the header is not valid YAML{problem}") from error
     if not isinstance(header, dict) or not text:
         raise ContractError(f"{where}: the header holds no contract after its first empty line")
     unknown = sorted(set(header) - _KEYS)
     if unknown:
         raise ContractError(
             f"{where}: the header has the unknown key {unknown[0]!r}; "
-            f"expected {', '.join(sorted(_KEYS))}"
+            f"expected {', '.join(sorted(_KEYS))}{nearest(str(unknown[0]), _KEYS)}"
         )
     return " ".join(description.split()), header
 
@@ -218,6 +237,13 @@ def _mapping(header: dict[str, Any], key: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{key} has to be a mapping of names, found {value!r}")
     return value
+
+
+def _names(header: dict[str, Any], key: str) -> tuple[str, ...]:
+    value = header.get(key) or []
+    if not isinstance(value, list):
+        raise ValueError(f"{key} has to be a list, found {value!r}; write [{value}]")
+    return tuple(str(each) for each in value)
 
 
 def _column(name: str, text: str) -> Column:
@@ -274,7 +300,7 @@ def _bytes(value: object) -> int:
     return parse_bytes(str(value))
 
 
-def _compare(query: Query, tree: exp.Expression) -> None:
+def _compare(query: Query, tree: exp.Expr) -> None:
     """Hold the header to the SQL beneath it.
 
     Raises:
@@ -324,7 +350,7 @@ def _compare_check(name: str, check: str, columns: set[str]) -> None:
         raise ValueError(f"the check {name} uses {min(unknown)}, which is not a column")
 
 
-def _compare_output(query: Query, tree: exp.Expression) -> None:
+def _compare_output(query: Query, tree: exp.Expr) -> None:
     TableName.parse(query.output or "", default_dataset="default")
     types = {column.name: column.type for column in query.columns}
     if query.partition is None or types[query.partition] != "DATE":
@@ -334,9 +360,11 @@ def _compare_output(query: Query, tree: exp.Expression) -> None:
         raise ValueError(f"publish: {min(unknown)} is not one of {', '.join(_FORMATS)}")
     order = tree.args.get("order")
     ordered = [term.this.name for term in order.expressions] if order else []
-    rest = [name for name in query.grain if name != query.partition]
+    rest = list(query.labels)
     if ordered != rest:
         raise ValueError(
             f"rows that are stored are ordered by their grain, so that two runs write the same "
             f"bytes: expected ORDER BY {', '.join(rest)}"
         )
+    if query.summary is not None and (len(rest) != 1 or len(query.counts) != 1):
+        raise ValueError("summary: needs one column in the grain and one INT64 that it counts")

@@ -56,6 +56,17 @@ class Staging:
         sql = select(*columns).from_(_table(self.name)).order_by(*order)
         return self._warehouse.query(sql.sql(dialect="bigquery"))
 
+    def summary(self) -> str:
+        """Return what the rows count, most first: "3 rows left out: 2 not scored, 1 no time"."""
+        query = self._query
+        label, count = query.labels[0], query.counts[0]
+        counts = {str(row[label]): int(str(row[count])) for row in self.ordered()}
+        if not counts:
+            return f"no {query.summary}"
+        most_first = sorted(counts.items(), key=lambda each: -each[1])
+        parts = ", ".join(f"{number:,} {name}" for name, number in most_first)
+        return f"{sum(counts.values()):,} {query.summary}: {parts}"
+
 
 class OutputTable:
     """The table of a query with an output, split by day.
@@ -128,7 +139,7 @@ class OutputTable:
             return None
         return int(str(result.scalar()))
 
-    def _is_day(self) -> exp.Expression:
+    def _is_day(self) -> exp.Expr:
         from sqlglot import exp
 
         return exp.column(self._query.partition or "").eq(exp.Parameter(this=exp.var("as_of")))
