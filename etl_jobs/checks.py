@@ -20,9 +20,12 @@ def check_columns(query: Query, warehouse: BigQueryAccessor, table: str) -> None
     found = [f"{column.name} {column.type}" for column in warehouse.table(table).schema]
     promised = [f"{column.name} {column.type}" for column in query.columns]
     if found != promised:
+        # The names agree in number and order: they were compared when the file was read.
+        pairs = [pair for pair in zip(promised, found, strict=True) if len(set(pair)) > 1]
+        expected, returned = (", ".join(columns) for columns in zip(*pairs, strict=True))
         raise ContractError(
-            f"{query.name} promises the columns {', '.join(promised)}, but its query returned "
-            f"{', '.join(found)}; nothing was published"
+            f"{query.name} promises {expected}, but its query returned {returned}, so nothing was "
+            f"published; change sql/{query.name}.sql or its header"
         )
 
 
@@ -40,7 +43,11 @@ def check_rows(query: Query, warehouse: BigQueryAccessor, table: str) -> tuple[i
         raise ContractError(
             f"{query.name} returned no rows, so nothing was published. {query.if_empty}"
         )
-    violations = [f"{name} ({count:,} rows)" for name, count in counts.items() if count]
+    violations = [
+        f"{count:,} {'row breaks' if count == 1 else 'rows break'} {name}"
+        for name, count in counts.items()
+        if count
+    ]
     if violations:
         raise ContractError(
             f"{query.name} breaks its contract, so nothing was published: {', '.join(violations)}"

@@ -102,7 +102,6 @@ class Query:
     if_empty: str = ""
     summary: str | None = None
 
-
     @property
     def labels(self) -> tuple[str, ...]:
         """The columns that tell one day's rows apart."""
@@ -125,7 +124,9 @@ def read_query(path: Path, folder: Path) -> Query:
     try:
         sql = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ContractError(f"{where}: is not UTF-8: {error.reason} at byte {error.start}") from error
+        raise ContractError(
+            f"{where}: is not UTF-8: {error.reason} at byte {error.start}"
+        ) from error
     description, header = _split_header(sql, where)
     tree = _parse(sql, where)
     try:

@@ -13,6 +13,10 @@ class JobError(Exception):
     """Something a person has to put right before the job can run. Nothing was published."""
 
 
+class Misuse(JobError):
+    """The command asks for something that there is not. It has to be typed another way."""
+
+
 class InputError(JobError):
     """The file or mapping that was handed in cannot be used. Nothing was loaded."""
 

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import re
+
+from etl_jobs.errors import JobError
+
 # What the `jobs` extra brings; without it the command is there, but not what it works with.
 _EXTRA = {"duckdb", "jinja2", "numpy", "pandas", "pyarrow", "scipy", "sqlglot", "yaml"}
+# How Google's clients begin what a service answered.
+_REQUEST = re.compile(r"^(GET|POST|PUT|PATCH|DELETE) https?://\S+: ")
 
 
 def explain(error: Exception) -> str | None:
     """Return what went wrong and what to do, or None if the error is a fault of ours."""
     if isinstance(error, ModuleNotFoundError) and error.name in _EXTRA:
         return f"{error.name} is not installed; run: pip install 'gcp-accessor[jobs]'"
-    if not isinstance(error, _expected()):
+    if not isinstance(error, JobError) and not isinstance(error, _expected()):
         return None
+    return "\n  ".join((_message(error), *getattr(error, "__notes__", ())))
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror}{where}"
     message = getattr(error, "message", None) or str(error) or type(error).__name__
-    notes = getattr(error, "__notes__", ())
-    return "\n  ".join((str(error) if isinstance(error, OSError) else message, *notes))
+    return _REQUEST.sub("", message)
 
 
 def _expected() -> tuple[type[Exception], ...]:
     from google.api_core.exceptions import GoogleAPICallError, RetryError
     from google.auth.exceptions import GoogleAuthError
 
-    from etl_jobs.errors import JobError
     from gcp_accessor import errors
 
     return (
-        JobError,
         errors.CorruptRun,
         errors.CostLimitExceeded,
         errors.LoadFailed,

@@ -16,7 +16,7 @@ from etl_jobs.mapping import ROW, Copied, LogMapping, columns_read
 from etl_jobs.sources import Source, load_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -41,7 +41,12 @@ class LoadedInput:
 
 
 def load_input(
-    warehouse: BigQueryAccessor, table: str, path: Path, mapping: LogMapping | None = None
+    warehouse: BigQueryAccessor,
+    table: str,
+    path: Path,
+    mapping: LogMapping | None = None,
+    *,
+    sources: Mapping[str, Source] | None = None,
 ) -> LoadedInput:
     """Fill a table with the rows of a file, in place of those it had.
 
@@ -51,10 +56,11 @@ def load_input(
 
     Args:
         warehouse: Where the table is. Its dataset has to exist.
-        table: One that `sql/sources.yaml` declares.
+        table: One of the sources.
         path: CSV, NDJSON or Parquet, the text formats also gzipped.
         mapping: How the file's columns and values become the table's. Without one they bear
             the table's names.
+        sources: The tables that can be filled; by default those of `sql/sources.yaml`.
 
     Raises:
         InputError: the file or the mapping cannot be used; the message says where and why.
@@ -65,12 +71,19 @@ def load_input(
     with folder:
         parquet = Path(folder.name) / "rows.parquet"
         with _room():
-            loaded = convert_file(path, table, mapping, parquet)
-        warehouse.load(parquet, table, schema=_source(table).columns, if_exists="replace")
+            loaded = convert_file(path, table, mapping, parquet, sources=sources)
+        warehouse.load(parquet, table, schema=_source(table, sources).columns, if_exists="replace")
     return loaded
 
 
-def convert_file(path: Path, table: str, mapping: LogMapping | None, parquet: Path) -> LoadedInput:
+def convert_file(
+    path: Path,
+    table: str,
+    mapping: LogMapping | None,
+    parquet: Path,
+    *,
+    sources: Mapping[str, Source] | None = None,
+) -> LoadedInput:
     """Write a file's rows to Parquet, as the table will hold them.
 
     Memory stays flat. What stands in `parquet` after an error is of no use.
@@ -78,7 +91,7 @@ def convert_file(path: Path, table: str, mapping: LogMapping | None, parquet: Pa
     Raises:
         InputError: the file or the mapping cannot be used; the message says where and why.
     """
-    source = _source(table)
+    source = _source(table, sources)
     mapping = mapping or LogMapping(table)
     if mapping.table != table:
         raise InputError(f"the mapping is for {mapping.table}; expected one for {table}")
@@ -106,8 +119,8 @@ def _room() -> Iterator[None]:
         ) from error
 
 
-def _source(table: str) -> Source:
-    sources = load_sources()
+def _source(table: str, sources: Mapping[str, Source] | None) -> Source:
+    sources = sources or load_sources()
     if table not in sources:
         raise InputError(
             f"no job reads a table {table!r} from outside; expected {' or '.join(sources)}"
@@ -130,18 +143,22 @@ def _columns_read(source: Source, mapping: LogMapping, log: LogFile, name: str) 
         for each in columns_read(mapping.rule(column.name)):
             absent = each != ROW and each not in log.columns
             if absent and (column.name in mapping.rules or column.name in source.required):
-                raise _missing(each, column, mapping, log, name)
+                raise _missing(each, column, source, mapping, log, name)
             wanted[each] = None
     return tuple(wanted)
 
 
-def _missing(column: str, ours: Column, mapping: LogMapping, log: LogFile, name: str) -> InputError:
+def _missing(
+    column: str, ours: Column, source: Source, mapping: LogMapping, log: LogFile, name: str
+) -> InputError:
     if len(log.columns) == 1 and name.lower().endswith((".csv", ".csv.gz")):
         for separator, spelt in ((";", "';'"), ("\t", "tabs"), ("|", "'|'")):
             if separator in log.columns[0]:
                 return InputError(f"{name} separates its columns by {spelt}; expected ','")
     purpose = f" for {ours.name}" if ours.name in mapping.rules else ""
-    hint = nearest(column, log.columns)
+    # A column that bears one of our names is that one, however alike they are.
+    taken = {each.name for each in source.columns}
+    hint = nearest(column, [each for each in log.columns if each not in taken])
     advice = "" if mapping.rules else f"; a mapping can say what {ours.name} is called or made of"
     return InputError(
         f"{name} has no column {column!r}{purpose}; it has {_listed(log.columns)}{advice}{hint}"

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl_jobs.contract import JobParameter, Query, read_query
-from etl_jobs.errors import ContractError, JobError
+from etl_jobs.errors import ContractError, JobError, Misuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from etl_jobs.sources import Source
 
 # The jobs whose end is Python. Each module has `QUERIES`, `PARAMETERS` and `produce`.
 PYTHON_JOBS = ("calibrate",)
@@ -64,11 +66,18 @@ class Jobs:
         self.folder = folder or sql_folder()
 
     @cached_property
-    def sources(self) -> tuple[str, ...]:
-        """The tables that jobs read and none makes, as `sources.yaml` lists them."""
+    def sources(self) -> dict[str, Source]:
+        """The tables that jobs read and none makes, as `sources.yaml` lists them.
+
+        Raises:
+            ContractError: the file is not there, or is broken.
+        """
         from etl_jobs.sources import load_sources
 
-        return tuple(load_sources(self.folder))
+        try:
+            return load_sources(self.folder)
+        except ValueError as error:
+            raise ContractError(str(error)) from error
 
     @cached_property
     def queries(self) -> dict[str, Query]:
@@ -119,13 +128,13 @@ class Jobs:
         """Return the job of this name.
 
         Raises:
-            JobError: there is none; the message names the nearest.
+            Misuse: there is none; the message names the nearest.
         """
         if name in self.by_name:
             return self.by_name[name]
         near = difflib.get_close_matches(name, self.by_name, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(self.by_name)}"
-        raise JobError(f"there is no job {name!r}; {hint}")
+        raise Misuse(f"there is no job {name!r}; {hint}")
 
     def plan(self, name: str) -> list[Job]:
         """Return the job and all it needs, each after what it reads.
@@ -157,9 +166,9 @@ class Jobs:
             for table in query.reads:
                 if table not in known:
                     near = difflib.get_close_matches(table, [n for n in known if n], n=1)
-                    hint = f"did you mean {near[0]}? " if near else ""
+                    hint = f"; did you mean {near[0]}?" if near else ""
                     raise ContractError(
                         f"sql/{query.name}.sql reads {table}, which no job makes and "
-                        f"sources.yaml does not list. {hint}Add a job whose output is {table}, "
-                        "or list it there"
+                        f"sources.yaml does not list; add a job whose output is {table}, or list "
+                        f"it there{hint}"
                     )

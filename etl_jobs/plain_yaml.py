@@ -41,9 +41,18 @@ def read_plain_yaml(path: Path) -> object:
     except RecursionError:
         raise ValueError("is nested too deeply") from None
     except yaml.YAMLError as error:
-        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        raise ValueError(f"is not valid YAML{where}: {problem or error}") from error
+        raise ValueError(f"is not valid YAML{yaml_problem(error)}") from error
+
+
+def yaml_problem(error: yaml.YAMLError, first_line: int = 1) -> str:
+    """Return " in line 3: what is wrong there", in one line.
+
+    Args:
+        first_line: Where in its file the YAML begins.
+    """
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    where = f" in line {mark.line + first_line}" if mark else ""
+    return f"{where}: {problem or ' '.join(str(error).split())}"
 
 
 def _plain(node: yaml.Node, seen: set[int]) -> object:

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from etl_jobs.contract import parse_sql, tables_read
-from etl_jobs.errors import JobError
+from etl_jobs.errors import JobError, Misuse
 from etl_jobs.output_table import OutputTable
+from gcp_accessor.errors import CostLimitExceeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,18 +31,10 @@ if TYPE_CHECKING:
     from etl_jobs.contract import Query
     from etl_jobs.job import Job
     from etl_jobs.output_table import Staging
+    from etl_jobs.place import Place
     from etl_jobs.product import Product
-    from gcp_accessor import BigQueryAccessor, CloudStorageAccessor, Manifest, PublicationRun
+    from gcp_accessor import BigQueryAccessor, Manifest, PublicationRun
     from gcp_accessor.query_result import QueryResult
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a run reads and writes: a warehouse with its default dataset, and a bucket."""
-
-    warehouse: BigQueryAccessor
-    store: CloudStorageAccessor
-    bucket: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +59,27 @@ def parse_settings(plan: Sequence[Job], texts: Mapping[str, str], as_of: date) -
     """Return the value of every parameter of a plan's jobs, defaults filled in.
 
     Raises:
-        JobError: a text names a parameter that no job has, or a parameter without a default
-            has no value.
-        ContractError: a text is not of its parameter's type.
+        Misuse: a text names a parameter that no job has or is not of its type, or a parameter
+            without a default has no value.
     """
     parameters = {
         parameter.name: parameter
         for job in plan
         for parameter in (*job.parameters, *(p for query in job.queries for p in query.parameters))
     }
+    if "as_of" in texts:
+        raise Misuse("the day is not set with --set; give it with --as-of")
+    # The day is the whole run's.
+    parameters.pop("as_of", None)
     settings: dict[str, object] = {"as_of": as_of}
     unknown = sorted(set(texts) - set(parameters))
     if unknown:
-        there = ", ".join(sorted(set(parameters) - {"as_of"})) or "none"
-        raise JobError(f"there is no parameter {unknown[0]!r}; {plan[-1].name} takes {there}")
+        there = ", ".join(sorted(parameters)) or "none"
+        raise Misuse(f"there is no parameter {unknown[0]!r}; {plan[-1].name} takes {there}")
     for name, parameter in parameters.items():
         text = texts.get(name, parameter.default)
-        if name == "as_of":
-            continue
         if text is None:
-            raise JobError(f"parameter {name} ({parameter.about}) has no value; add --set {name}=")
+            raise Misuse(f"the parameter {name} ({parameter.about}) needs --set {name}=VALUE")
         settings[name] = parameter.parse(text)
     return settings
 
@@ -140,7 +134,7 @@ def table_version(warehouse: BigQueryAccessor, table: str) -> str:
         found = warehouse.table(table)
     except NotFound as error:
         raise JobError(
-            f"there is no table {table}; load one with --input {table}=FILE, or create it in "
+            f"there is no table {table}; fill it with --input {table}=FILE, or create it in "
             "BigQuery"
         ) from error
     if found.version is not None:
@@ -202,6 +196,7 @@ class _Attempt:
         if manifest and self.run.is_published() and table.rows_of(day) == manifest.facts["rows"]:
             return manifest, "nothing to do"
         with table.staged(lambda name: self._query(query, name)) as staging:
+            metrics = {"notes": [staging.summary()]} if query.summary else {}
             if manifest is None:
                 self._write_rows(query, staging)
             table.replace_day(day, staging)
@@ -211,7 +206,7 @@ class _Attempt:
                 "columns": [asdict(column) for column in query.columns],
                 "violations": staging.violations,
             }
-            manifest = self._commit(staging.rows, {query.name: staging.result}, {}, facts)
+            manifest = self._commit(staging.rows, {query.name: staging.result}, metrics, facts)
         return manifest, self.run.publish()
 
     def python_job(self, module: str) -> tuple[Manifest, str]:
@@ -232,15 +227,23 @@ class _Attempt:
 
     def _query(self, query: Query, destination: str | None = None) -> QueryResult:
         names = {parameter.name for parameter in query.parameters}
-        return self.place.warehouse.query(
-            query.sql,
-            {name: value for name, value in self.settings.items() if name in names},
-            destination=destination,
-            partition_by=query.partition if destination else None,
-            max_bytes_billed=self.max_bytes or query.byte_budget,
-            # A label holds no slash.
-            labels={"job": self.job.name.replace("/", "-").lower()},
-        )
+        try:
+            return self.place.warehouse.query(
+                query.sql,
+                {name: value for name, value in self.settings.items() if name in names},
+                destination=destination,
+                partition_by=query.partition if destination else None,
+                max_bytes_billed=self.max_bytes or query.byte_budget,
+                # A label holds no slash.
+                labels={"job": self.job.name.replace("/", "-").lower()},
+            )
+        except CostLimitExceeded as error:
+            limit = "--max-bytes" if self.max_bytes else "byte_budget in its header"
+            error.add_note(f"The query is sql/{query.name}.sql, its limit {limit}.")
+            raise
+        except Exception as error:
+            error.add_note(f"The query is sql/{query.name}.sql.")
+            raise
 
     def _write_rows(self, query: Query, staging: Staging) -> None:
         """Store the staged rows in each format that the contract publishes."""

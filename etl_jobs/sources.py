@@ -42,15 +42,27 @@ def load_sources(folder: Path | None = None) -> dict[str, Source]:
         folder: The folder of SQL whose `sources.yaml` is read; by default the project's.
 
     Raises:
-        ValueError: the file declares something that a source does not have.
+        ValueError: the file cannot be read, or declares something that a source does not have.
     """
     import yaml
+
+    from etl_jobs.plain_yaml import yaml_problem
 
     if folder is None:
         from etl_jobs.job import sql_folder
 
         folder = sql_folder()
-    tables = yaml.safe_load((folder / "sources.yaml").read_text(encoding="utf-8"))
+    path = folder / "sources.yaml"
+    try:
+        tables = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError("sources.yaml is not UTF-8") from error
+    except yaml.YAMLError as error:
+        raise ValueError(f"sources.yaml is not valid YAML{yaml_problem(error)}") from error
+    if not isinstance(tables, dict) or not all(isinstance(each, dict) for each in tables.values()):
+        raise ValueError("sources.yaml: expected a mapping of tables, each with its columns")
     return {table: _source(table, declared) for table, declared in tables.items()}
 
 

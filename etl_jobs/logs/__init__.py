@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from etl_jobs.errors import InputError
+from etl_jobs.errors import InputError, nearest
 from etl_jobs.logs.checked_text import CheckedText
 from etl_jobs.logs.csv_log import CsvLog
 from etl_jobs.logs.ndjson_log import NdjsonLog
@@ -49,7 +49,7 @@ def open_log(path: Path) -> LogFile:
         if path.is_dir():
             raise InputError(f"{path} is a folder; expected a file")
         if not path.exists():
-            raise InputError(f"there is no file {path}")
+            raise InputError(f"there is no file {path}{_beside(path)}")
         if not path.is_file():
             raise InputError(f"{path} is not a plain file")
         kind = _kind(path.name)
@@ -65,6 +65,13 @@ def open_log(path: Path) -> LogFile:
     except BaseException:
         text.close()
         raise
+
+
+def _beside(path: Path) -> str:
+    """Return a hint at the file that was meant, if its folder holds one of nearly that name."""
+    if not path.parent.is_dir():
+        return f", nor a folder {path.parent}"
+    return nearest(path.name, [each.name for each in path.parent.iterdir()])
 
 
 def _kind(name: str) -> Literal["csv", "ndjson", "parquet"]:

@@ -27,7 +27,7 @@ checks:
   attempts_are_counted: attempts >= 1
   ids_are_not_blank: TRIM(student_id) != '' AND TRIM(item_id) != ''
 byte_budget: 500 GB
-if_empty: No row of raw.answers is valid up to the day; run answers/rejected to see why.
+if_empty: No row of raw.answers counts up to the day; run answers/rejected, which says why.
 */
 
 WITH valid_answers AS (

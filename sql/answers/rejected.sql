@@ -15,6 +15,7 @@ checks:
   reasons_have_rows: answers >= 1
 byte_budget: 500 GB
 if_empty: allowed
+summary: rows left out
 */
 
 WITH judged_answers AS (

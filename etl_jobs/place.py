@@ -1,0 +1,101 @@
+"""Where the jobs read and write: on Google Cloud, or in a folder without a cloud."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from etl_jobs.errors import JobError, Misuse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gcp_accessor import BigQueryAccessor, CloudStorageAccessor
+
+# What the names mean when none is given. In a folder these are made by themselves.
+DATASET = "etl"
+LOCAL_BUCKET = "etl"
+_RAW_DATASET = "raw"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A warehouse with its default dataset, and a bucket."""
+
+    warehouse: BigQueryAccessor
+    store: CloudStorageAccessor
+    bucket: str
+
+    def address(self, uri: str) -> str:
+        """Return where a person finds an object: in a folder, a file to open."""
+        local = self.store.local
+        return uri if local is None else str(local / "buckets" / uri.removeprefix("gs://"))
+
+
+def name_place(
+    *,
+    local: Path | None = None,
+    project: str | None = None,
+    dataset: str | None = None,
+    bucket: str | None = None,
+    location: str | None = None,
+) -> Place:
+    """Return the accessors of a place, without looking whether it is there.
+
+    Raises:
+        Misuse: there is no bucket to write to, or both a folder and a project.
+    """
+    from gcp_accessor import BigQueryAccessor, CloudStorageAccessor
+
+    if local is not None and project is not None:
+        raise Misuse(
+            f"a run is on Google Cloud or in a folder; got --project {project} and --local {local}"
+        )
+    if local is None and bucket is None:
+        raise Misuse("name a bucket with --bucket, or run without a cloud with --local DIR")
+    warehouse = BigQueryAccessor(
+        project, dataset=dataset or DATASET, location=location, local=local
+    )
+    return Place(warehouse, CloudStorageAccessor(project, local=local), bucket or LOCAL_BUCKET)
+
+
+def open_place(place: Place) -> None:
+    """Make sure that a run can begin: in a folder the default dataset and bucket are made.
+
+    Whatever else is named has to exist, so that a typing error starts no new, empty place.
+
+    Raises:
+        JobError: the dataset or bucket does not exist, or the folder cannot be used.
+    """
+    from google.api_core.exceptions import NotFound
+
+    warehouse, store = place.warehouse, place.store
+    try:
+        if store.local is not None:
+            _prepare(place)
+        warehouse.tables()
+    except NotFound as error:
+        raise JobError(
+            f"there is no dataset {warehouse.dataset}; create it, or name another with --dataset"
+        ) from error
+    except OSError as error:
+        if store.local is None:
+            raise
+        raise JobError(
+            f"the folder {store.local} cannot be used: {error.strerror or error}; name one with "
+            "--local that can be written"
+        ) from error
+    try:
+        next(iter(store.list(f"gs://{place.bucket}/")), None)
+    except NotFound as error:
+        raise JobError(
+            f"there is no bucket {place.bucket}; create it, or name another with --bucket"
+        ) from error
+
+
+def _prepare(place: Place) -> None:
+    there = place.warehouse.datasets()
+    for name in (_RAW_DATASET, DATASET):
+        if name not in there:
+            place.warehouse.create_dataset(name)
+    place.store.create_bucket(LOCAL_BUCKET, if_exists="keep")
