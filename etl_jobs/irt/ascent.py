@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
+from etl_jobs.irt.products import dot
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -54,7 +56,7 @@ class Slope:
         solved = np.linalg.solve(self.information, score[..., np.newaxis])
         step: FloatArray = solved[..., 0].astype(np.float64, copy=False)
         for direction in self.joint:
-            step += float(np.vdot(direction, score)) * direction
+            step += dot(direction, score) * direction
         return step
 
 
@@ -111,7 +113,7 @@ def climb(
         if farthest <= tolerance or evaluations >= max_evaluations:
             return Climb(point, here, farthest, evaluations, tuple(memory))
         length = min(1.0, _LONGEST_STEP / farthest)
-        promise = float(np.vdot(here.score, direction))
+        promise = dot(here.score, direction)
         floor = here.height - _ROUNDING * abs(here.height)
         while length >= _SHORTEST_STEP and evaluations < max_evaluations:
             step = length * direction
@@ -119,8 +121,8 @@ def climb(
             evaluations += 1
             if there.height >= floor + _LEAST_GAIN * length * promise:
                 drop = here.score - there.score
-                product = float(np.vdot(step, drop))
-                if product > _LEAST_CURVATURE * float(np.linalg.norm(step) * np.linalg.norm(drop)):
+                product = dot(step, drop)
+                if product > _LEAST_CURVATURE * (dot(step, step) * dot(drop, drop)) ** 0.5:
                     memory.append(Move(step, drop, product))
                 point, here = point + step, there
                 break
@@ -137,11 +139,11 @@ def _direction(slope: Slope, memory: deque[Move]) -> FloatArray:
     rest = slope.score.copy()
     weights = []
     for move in reversed(memory):
-        weight = float(np.vdot(move.step, rest)) / move.product
+        weight = dot(move.step, rest) / move.product
         weights.append(weight)
         rest -= weight * move.score_drop
     direction = slope.newton_step(rest)
     for move, weight in zip(memory, reversed(weights), strict=True):
-        repaid = float(np.vdot(move.score_drop, direction)) / move.product
+        repaid = dot(move.score_drop, direction) / move.product
         direction += (weight - repaid) * move.step
     return direction

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from etl_jobs.irt.products import cross_product, product
 from etl_jobs.irt.spans import cached_spans, spans
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class SparseBlock:
 
     def total(self, outcome: FloatArray) -> FloatArray:
         """Values (items, 2, nodes) of each answer, summed, shape (patterns, nodes)."""
-        product: FloatArray = self.answers @ outcome.reshape(self.answers.shape[1], -1)
-        return product
+        total: FloatArray = self.answers @ outcome.reshape(self.answers.shape[1], -1)
+        return total
 
     def tally(self, weight: FloatArray) -> FloatArray:
         """Weights (patterns, nodes) summed over wrong and right, shape (items, 2, nodes)."""
@@ -52,13 +53,13 @@ class SparseBlock:
         row = np.repeat(np.arange(len(self.count)), np.diff(self.answers.indptr))
         item, right = self.answers.indices >> 1, self.answers.indices & 1
         powers = np.vander(grid.nodes, 2)
-        score = right[:, np.newaxis] * (weight @ powers)[row]
+        score = right[:, np.newaxis] * product(weight, powers)[row]
         score -= mean_at_answers(weight, row, tables.probability, item, powers)
         count = self.count[row]
         total = np.empty((tables.probability.shape[0], 2, 2))
         for left, right_ in ((0, 0), (0, 1), (1, 0), (1, 1)):
-            product = count * score[:, left] * score[:, right_]
-            total[:, left, right_] = np.bincount(item, weights=product, minlength=len(total))
+            square = count * score[:, left] * score[:, right_]
+            total[:, left, right_] = np.bincount(item, weights=square, minlength=len(total))
         return total
 
 
@@ -81,19 +82,19 @@ class DenseBlock:
     def total(self, outcome: FloatArray) -> FloatArray:
         """Values (items, 2, nodes) of each answer, summed, shape (patterns, nodes)."""
         wrong, right = outcome[:, 0], outcome[:, 1]
-        total = self.right.astype(np.float64) @ (right - wrong)
+        total = product(self.right.astype(np.float64), right - wrong)
         total += np.delete(wrong, self.gaps, axis=0).sum(axis=0)
         if self.gaps.size:
-            total += self.answered.astype(np.float64) @ wrong[self.gaps]
+            total += product(self.answered.astype(np.float64), wrong[self.gaps])
         return total
 
     def tally(self, weight: FloatArray) -> FloatArray:
         """Weights (patterns, nodes) summed over wrong and right, shape (items, 2, nodes)."""
         total = np.empty((self.right.shape[1], 2, weight.shape[1]))
-        total[:, 1] = self.right.T.astype(np.float64) @ weight
+        total[:, 1] = cross_product(self.right.astype(np.float64), weight)
         total[:, 0] = weight.sum(axis=0)
         if self.gaps.size:
-            total[self.gaps, 0] = self.answered.T.astype(np.float64) @ weight
+            total[self.gaps, 0] = cross_product(self.answered.astype(np.float64), weight)
         total[:, 0] -= total[:, 1]
         return total
 
@@ -103,7 +104,7 @@ class DenseBlock:
         for power in np.vander(grid.nodes, 2).T:
             moment = weight * power
             expected = self.right * moment.sum(axis=1, keepdims=True)
-            expected -= moment @ tables.probability.T
+            expected -= product(moment, tables.probability.T)
             expected[:, self.gaps] *= self.answered
             score.append(expected)
         count = self.count
@@ -143,9 +144,9 @@ def mean_at_answers(
     """
     result = np.empty((len(row), powers.shape[1]))
     for answers in cached_spans(len(row), len(powers)):
-        product = weight[row[answers]]
-        product *= table[item[answers]]
-        np.matmul(product, powers, out=result[answers])
+        each = weight[row[answers]]
+        each *= table[item[answers]]
+        np.matmul(each, powers, out=result[answers])
     return result
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from etl_jobs.irt.blocks import DenseBlock
+from etl_jobs.irt.products import dot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,12 +39,8 @@ class Sums(NamedTuple):
 def expect(blocks: Sequence[Block], tables: ItemTables, grid: Grid) -> Sums:
     """The E-step over all blocks."""
     strands = [blocks[strand::_STRANDS] for strand in range(min(_STRANDS, len(blocks)))]
-    if isinstance(blocks[0], DenseBlock):
-        # A dense product already runs on every core.
-        parts = [_expect_strand(strand, tables, grid) for strand in strands]
-    else:
-        with ThreadPoolExecutor(min(len(strands), os.cpu_count() or 1)) as pool:
-            parts = list(pool.map(lambda strand: _expect_strand(strand, tables, grid), strands))
+    with ThreadPoolExecutor(min(len(strands), os.cpu_count() or 1)) as pool:
+        parts = list(pool.map(lambda strand: _expect_strand(strand, tables, grid), strands))
     tally = parts[0][1]
     for part in parts[1:]:
         tally += part[1]
@@ -82,4 +78,4 @@ def _expect_strand(
 def _expect_block(block: Block, tables: ItemTables, grid: Grid) -> tuple[float, FloatArray]:
     weight, log_marginal = posterior(block, tables, grid)
     weight *= block.count[:, np.newaxis]
-    return float(block.count @ log_marginal), block.tally(weight)
+    return dot(block.count, log_marginal), block.tally(weight)

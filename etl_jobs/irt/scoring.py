@@ -11,6 +11,7 @@ from etl_jobs.irt.blocks import Block, blocks_of, mean_at_answers
 from etl_jobs.irt.expectation import posterior
 from etl_jobs.irt.models import FloatArray, ItemTables, item_tables
 from etl_jobs.irt.patterns import Patterns
+from etl_jobs.irt.products import dot, product
 from etl_jobs.irt.quadrature import Grid
 
 if TYPE_CHECKING:
@@ -53,8 +54,7 @@ def estimate_abilities(calibration: Calibration, responses: Responses) -> Abilit
     for block in scale.blocks:
         weight, _ = posterior(block, scale.tables, scale.grid)
         end = begin + len(weight)
-        first = weight @ scale.grid.nodes
-        second = weight @ scale.grid.nodes**2
+        second, first, _ = product(weight, np.vander(scale.grid.nodes, 3)).T
         mean[begin:end] = first
         deviation[begin:end] = np.sqrt(second - first**2)
         begin = end
@@ -70,7 +70,7 @@ def log_likelihood(calibration: Calibration, responses: Responses) -> float:
     """
     scale = _Scale(calibration, responses)
     return sum(
-        float(block.count @ posterior(block, scale.tables, scale.grid)[1]) for block in scale.blocks
+        dot(block.count, posterior(block, scale.tables, scale.grid)[1]) for block in scale.blocks
     )
 
 

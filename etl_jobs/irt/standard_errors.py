@@ -12,6 +12,7 @@ import numpy as np
 
 from etl_jobs.irt.expectation import Sums, posterior
 from etl_jobs.irt.models import FloatArray, ItemTables, item_tables
+from etl_jobs.irt.products import cross_product, product
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +62,7 @@ def item_covariance(
 
 def _complete_information(tables: ItemTables, grid: Grid, sums: Sums) -> FloatArray:
     weight = (sums.right + sums.wrong) * tables.probability * (1 - tables.probability)
-    moments: FloatArray = (weight @ np.vander(grid.nodes, 3))[:, [[0, 1], [1, 2]]]
+    moments: FloatArray = product(weight, np.vander(grid.nodes, 3))[:, [[0, 1], [1, 2]]]
     return moments
 
 
@@ -80,7 +81,7 @@ def _near_covariance(
     """
     powers = np.vander(grid.nodes, 3)
     squared = sums.right * (1 - tables.probability) ** 2 + sums.wrong * tables.probability**2
-    observed = complete - (squared @ powers)[:, [[0, 1], [1, 2]]]
+    observed = complete - product(squared, powers)[:, [[0, 1], [1, 2]]]
     # Moving the origin or the unit of all items is moving a person's ability.
     slope = np.stack((-tables.probability, 1 - tables.probability), axis=1)
     slope *= discrimination[:, np.newaxis, np.newaxis]
@@ -123,7 +124,7 @@ def _joint_covariance(
         for begin in range(0, len(weight), step):
             part = weight[begin : begin + step]
             deviations = _score_deviations(patterns, row + begin, part, tables, grid)
-            information -= deviations.T @ deviations
+            information -= cross_product(deviations, deviations)
         row += len(weight)
     covariance = _inverse(information[np.newaxis])[0].reshape(items, 2, items, 2)
     result: FloatArray = covariance[each, :, each, :]
