@@ -12,6 +12,7 @@ from gcp_accessor.errors import UnsupportedLocally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _UNSUPPORTED = "UNSUPPORTED: "
 _NO_SIGNATURE = re.compile(r"Macro gs_(safe_)?(\w+)\(\) does not support the supplied arguments")
@@ -43,6 +44,23 @@ def google_errors() -> Iterator[None]:
         yield
     except statement_errors as error:
         raise translated(error) from error
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Raise what DuckDB says of its file as OSError: a full disk, a folder it cannot write."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.IOException, duckdb.TransactionException) as error:
+        text = re.sub(r"^[A-Z]\w* Error: ", "", str(error)).split("\n")[0]
+        # A commit that cannot be written is told as the end of its transaction.
+        if isinstance(error, duckdb.TransactionException) and "commit: Could not" not in text:
+            raise
+        failed = OSError(text.removeprefix("Failed to commit: "))
+        failed.add_note(f"check that {path.parent} can be written and that its disk has room")
+        raise failed from error
 
 
 def translated(error: Exception) -> Exception:

@@ -8,9 +8,11 @@ import threading
 import time
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from google.api_core.exceptions import ServiceUnavailable
 
+from gcp_accessor.backends.duckdb_errors import disk_errors
 from gcp_accessor.errors import QueryTimeout
 
 if TYPE_CHECKING:
@@ -52,8 +54,9 @@ class DatabaseFile:
 
         Raises:
             ServiceUnavailable: another process held the file for longer than wait_seconds.
+            OSError: the file cannot be written or read, as on a full disk.
         """
-        with self._writing if writes else nullcontext():
+        with self._writing if writes else nullcontext(), disk_errors(self.path):
             connection = self._connect()
             try:
                 connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
@@ -85,6 +88,8 @@ class DatabaseFile:
             "autoinstall_known_extensions": "false",
             "python_enable_replacements": "false",
         }
+        if not self.path.exists():
+            self._create()
         deadline = time.monotonic() + self.wait_seconds
         while True:
             try:
@@ -104,6 +109,22 @@ class DatabaseFile:
                     )
                     raise unavailable from error
             time.sleep(_PAUSE_SECONDS)
+
+    def _create(self) -> None:
+        """Make an empty warehouse aside, then put it into its place.
+
+        Made there, a file cut short by a full disk or a kill could never be opened again.
+        """
+        import duckdb
+
+        new = self.scratch / f"{uuid4().hex}.duckdb"
+        try:
+            duckdb.connect(str(new)).close()
+            # Of two processes the first one's stays.
+            with suppress(FileExistsError):
+                os.link(new, self.path)
+        finally:
+            new.unlink(missing_ok=True)
 
 
 def _duckdb_error() -> type[Exception]:
