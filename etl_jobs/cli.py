@@ -110,9 +110,10 @@ def _run(options: Namespace) -> None:
 
     open_place(place)
     _say(f"as of {as_of}")
-    _load_inputs(options, jobs, mapping, place)
-    for outcome in run_plan(plan, place, settings, max_bytes=options.max_bytes):
-        _say_outcome(outcome, place)
+    with place.advice():
+        _load_inputs(options, jobs, mapping, place)
+        for outcome in run_plan(plan, place, settings, max_bytes=options.max_bytes):
+            _say_outcome(outcome, place)
 
 
 def _as_of(options: Namespace) -> date:
@@ -167,21 +168,22 @@ def _show(options: Namespace) -> None:
     from google.api_core.exceptions import NotFound
 
     from etl_jobs.errors import JobError, Misuse
-    from etl_jobs.job import Jobs
 
-    job = Jobs().find(options.job).name
+    job = options.job
     place = _place(options)
     publication = place.store.publication(f"gs://{place.bucket}/{job}")
     try:
         manifest = publication.manifest(options.run) if options.run else publication.latest()
     except ValueError as error:
-        raise Misuse(f"--run {error}") from error
+        # A name that no run and no job can have.
+        raise Misuse(str(error)) from error
     except NotFound:
         # A folder in which nothing ran has no bucket yet. Showing makes none.
         if place.store.local is None or options.bucket:
             raise
         manifest = None
     if manifest is None:
+        job = _jobs(options).find(job).name
         where = place.store.local or f"gs://{place.bucket}"
         raise JobError(f"{job} has published nothing in {where}; run `etl-jobs run {job}` first")
     facts = manifest.facts
@@ -191,7 +193,10 @@ def _show(options: Namespace) -> None:
     _columns(
         [
             ("run", manifest.run_id),
-            ("made", f"{manifest.created_at:%Y-%m-%d %H:%M:%S} UTC by {facts['version']}"),
+            (
+                "made",
+                f"{manifest.created_at:%Y-%m-%d %H:%M:%S} UTC by gcp-accessor {facts['version']}",
+            ),
             *(
                 (f"set {name}", value)
                 for name, value in facts["settings"].items()

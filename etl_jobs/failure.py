@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from etl_jobs.errors import JobError
+from gcp_accessor.errors import LoadFailed
 
 # What the `jobs` extra brings; without it the command is there, but not what it works with.
 _EXTRA = {"duckdb", "jinja2", "numpy", "pandas", "pyarrow", "scipy", "sqlglot", "yaml"}
@@ -22,11 +23,16 @@ def explain(error: Exception) -> str | None:
 
 
 def _message(error: Exception) -> str:
+    if isinstance(error, JobError | LoadFailed):
+        return str(error)
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
         return f"{error.strerror}{where}"
-    message = getattr(error, "message", None) or str(error) or type(error).__name__
-    return _REQUEST.sub("", message)
+    from google.api_core.exceptions import GoogleAPICallError
+
+    # Google's text begins with the status; what it says stands in `message` alone.
+    message = error.message if isinstance(error, GoogleAPICallError) else str(error)
+    return " ".join(_REQUEST.sub("", message or "").split()) or type(error).__name__
 
 
 def _expected() -> tuple[type[Exception], ...]:

@@ -105,7 +105,7 @@ class Jobs:
             for query in self.queries.values()
             if query.output is not None
         ]
-        jobs += [self._python_job(name) for name in PYTHON_JOBS]
+        jobs += [job for name in PYTHON_JOBS if (job := self._python_job(name))]
         makers: dict[str, str] = {}
         for job in jobs:
             if job.output is not None and makers.setdefault(job.output, job.name) != job.name:
@@ -115,9 +115,12 @@ class Jobs:
                 )
         return {job.name: job for job in jobs}
 
-    def _python_job(self, name: str) -> Job:
+    def _python_job(self, name: str) -> Job | None:
+        """Return the job of a module, or None in a folder that holds none of its queries."""
         module = import_module(f"etl_jobs.{name}")
         missing = [query for query in module.QUERIES if query not in self.queries]
+        if len(missing) == len(module.QUERIES):
+            return None
         if missing:
             raise ContractError(f"{name} reads sql/{missing[0]}.sql, which is not there")
         queries = tuple(self.queries[query] for query in module.QUERIES)

@@ -45,7 +45,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         epilog=_EXAMPLES,
     )
     subparsers = parser.add_subparsers(
-        title="commands", metavar="COMMAND", dest="command", required=True
+        title="commands", metavar="COMMAND", dest="command", required=True, prog="etl-jobs"
     )
     commands = {
         name: subparsers.add_parser(
@@ -64,8 +64,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     for name in ("run", "show"):
         _place_options(commands[name])
-    for name in ("list", "plan", "run"):
-        commands[name].add_argument(
+    for command in commands.values():
+        command.add_argument(
             "--sql",
             type=Path,
             metavar="DIR",
@@ -96,7 +96,8 @@ class _Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"etl-jobs: {message}; see {self.prog} --help\n")
+        advice = "" if message.endswith("?") else f"; see {self.prog} --help"
+        self.exit(2, f"etl-jobs: {message.removeprefix('argument ')}{advice}\n")
 
     def refuse(self, extra: Sequence[str]) -> NoReturn:
         """Say which of the arguments has no meaning, and the option that is nearest to it."""

@@ -56,16 +56,17 @@ class Staging:
         sql = select(*columns).from_(_table(self.name)).order_by(*order)
         return self._warehouse.query(sql.sql(dialect="bigquery"))
 
-    def summary(self) -> str:
-        """Return what the rows count, most first: "3 rows left out: 2 not scored, 1 no time"."""
+    def summary(self) -> list[str]:
+        """Return what the rows count in lines for a person, the most frequent first."""
         query = self._query
         label, count = query.labels[0], query.counts[0]
-        counts = {str(row[label]): int(str(row[count])) for row in self.ordered()}
+        counts = [(int(str(row[count])), str(row[label])) for row in self.ordered()]
         if not counts:
-            return f"no {query.summary}"
-        most_first = sorted(counts.items(), key=lambda each: -each[1])
-        parts = ", ".join(f"{number:,} {name}" for name, number in most_first)
-        return f"{sum(counts.values()):,} {query.summary}: {parts}"
+            return [f"no {query.summary}"]
+        counts.sort(key=lambda each: -each[0])
+        total = f"{sum(number for number, _ in counts):,}"
+        parts = [f"{number:>{len(total)},} {name}" for number, name in counts]
+        return [f"{total} {query.summary}:", *(f"  {part}" for part in parts)]
 
 
 class OutputTable:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from etl_jobs.errors import JobError, Misuse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from gcp_accessor import BigQueryAccessor, CloudStorageAccessor
@@ -30,6 +32,18 @@ class Place:
         """Return where a person finds an object: in a folder, a file to open."""
         local = self.store.local
         return uri if local is None else str(local / "buckets" / uri.removeprefix("gs://"))
+
+    @contextmanager
+    def advice(self) -> Iterator[None]:
+        """Say of an error of the system, such as a full disk, which folder to look at."""
+        try:
+            yield
+        except OSError as error:
+            if self.store.local is not None and not getattr(error, "__notes__", ()):
+                error.add_note(
+                    f"check that {self.store.local} can be written and that its disk has room"
+                )
+            raise
 
 
 def name_place(

@@ -196,7 +196,7 @@ class _Attempt:
         if manifest and self.run.is_published() and table.rows_of(day) == manifest.facts["rows"]:
             return manifest, "nothing to do"
         with table.staged(lambda name: self._query(query, name)) as staging:
-            metrics = {"notes": [staging.summary()]} if query.summary else {}
+            metrics = {"notes": staging.summary()} if query.summary else {}
             if manifest is None:
                 self._write_rows(query, staging)
             table.replace_day(day, staging)
