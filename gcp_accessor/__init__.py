@@ -21,8 +21,9 @@ if TYPE_CHECKING:
         UnsafeContent,
         UnsupportedLocally,
     )
+    from gcp_accessor.manifest import Manifest
     from gcp_accessor.parameters import Typed
-    from gcp_accessor.publication import Manifest, Publication, PublicationRun
+    from gcp_accessor.publication import Publication, PublicationRun
     from gcp_accessor.query_result import QueryResult
     from gcp_accessor.schema import Column, TableName
     from gcp_accessor.storage import CloudStorageAccessor, GoogleCloudStorageAccessor
@@ -35,7 +36,7 @@ _HOMES = {
     "Typed": "parameters",
     "Publication": "publication",
     "PublicationRun": "publication",
-    "Manifest": "publication",
+    "Manifest": "manifest",
     "Column": "schema",
     "TableName": "schema",
     "Estimate": "backends",

@@ -13,15 +13,22 @@ what the manifest lists. It never lists a prefix.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from gcp_accessor.errors import CorruptRun
+from gcp_accessor.manifest import (
+    SCHEMA_VERSION,
+    Manifest,
+    PublishedFile,
+    manifest_from_json,
+    manifest_to_json,
+    refuse_newer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,57 +39,8 @@ if TYPE_CHECKING:
 
 Outcome = Literal["published", "already published", "held", "newer is published"]
 
-_SCHEMA_VERSION = 1
 _RUN_ID = re.compile(r"\d{4}-\d{2}-\d{2}-[0-9a-f]{12}(-\d+)?", re.ASCII)
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class PublishedFile:
-    """One file of a run.
-
-    Attributes:
-        name: What the run calls it, "item_parameters.json".
-        object_name: Its full name in the bucket.
-        rows: None for a file that is not a table.
-    """
-
-    name: str
-    object_name: str
-    generation: int
-    size: int
-    crc32c: str
-    rows: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What one committed run holds and where it came from.
-
-    Attributes:
-        run_id: `<as_of>-<hash>`; the hash covers everything that decides the bytes.
-        facts: What the job says of the run: parameters, inputs, checks, metrics.
-        previous: The run that was published when this one was committed.
-    """
-
-    run_id: str
-    as_of: date
-    created_at: datetime
-    files: tuple[PublishedFile, ...]
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    previous: str | None = None
-
-    def file(self, name: str) -> PublishedFile:
-        """Return the file that the run calls `name`.
-
-        Raises:
-            KeyError: the run has no such file; the message lists those it has.
-        """
-        for file in self.files:
-            if file.name == name:
-                return file
-        there = ", ".join(file.name for file in self.files) or "none"
-        raise KeyError(f"run {self.run_id} has no file {name!r}; it has {there}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +163,7 @@ class Publication:
             if not self.store.exists(uri):
                 return _Pointer()
             return self._pointer()
-        _refuse_newer(content, uri)
+        refuse_newer(content, uri)
         return _Pointer(
             generation,
             content["run_id"],
@@ -224,7 +182,7 @@ class Publication:
             raise CorruptRun(f"{self.uri} holds no committed run {run_id}") from error
         if sha256 not in (None, hashlib.sha256(text).hexdigest()):
             raise CorruptRun(f"{uri} is not the manifest that was published")
-        return _manifest_from_json(text, uri)
+        return manifest_from_json(text, uri)
 
 
 class PublicationRun:
@@ -331,7 +289,7 @@ class PublicationRun:
             facts,
             self.publication._pointer().run_id,
         )
-        self._create(f"{self.uri}/manifest.json", _manifest_to_json(manifest))
+        self._create(f"{self.uri}/manifest.json", manifest_to_json(manifest))
         return self.publication.manifest(self.run_id)
 
     def publish(self) -> Outcome:
@@ -345,7 +303,7 @@ class PublicationRun:
         uri = f"{self.uri}/manifest.json"
         sha256 = hashlib.sha256(self.store.read(uri, as_="bytes")).hexdigest()
         content = {
-            "schema_version": _SCHEMA_VERSION,
+            "schema_version": SCHEMA_VERSION,
             "run_id": self.run_id,
             "as_of": self.as_of.isoformat(),
             "manifest_sha256": sha256,
@@ -375,40 +333,3 @@ class PublicationRun:
 
         with suppress(PreconditionFailed):
             self.store.write(uri, content, if_exists="fail")
-
-
-def _refuse_newer(content: Mapping[str, Any], uri: str) -> None:
-    version = content.get("schema_version")
-    if version != _SCHEMA_VERSION:
-        raise CorruptRun(
-            f"{uri} has schema version {version}; this gcp-accessor reads version "
-            f"{_SCHEMA_VERSION}: upgrade it"
-        )
-
-
-def _manifest_to_json(manifest: Manifest) -> dict[str, Any]:
-    return {
-        "schema_version": _SCHEMA_VERSION,
-        "run_id": manifest.run_id,
-        "as_of": manifest.as_of.isoformat(),
-        "created_at": manifest.created_at.isoformat(),
-        "previous": manifest.previous,
-        "files": [asdict(file) for file in manifest.files],
-        "facts": dict(manifest.facts),
-    }
-
-
-def _manifest_from_json(text: bytes, uri: str) -> Manifest:
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise CorruptRun(f"{uri} is not valid JSON: {error}") from error
-    _refuse_newer(content, uri)
-    return Manifest(
-        content["run_id"],
-        date.fromisoformat(content["as_of"]),
-        datetime.fromisoformat(content["created_at"]),
-        tuple(PublishedFile(**file) for file in content["files"]),
-        content["facts"],
-        content["previous"],
-    )

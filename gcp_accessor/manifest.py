@@ -1,0 +1,107 @@
+"""What one committed run holds and where it came from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from gcp_accessor.errors import CorruptRun
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedFile:
+    """One file of a run.
+
+    Attributes:
+        name: What the run calls it, "item_parameters.json".
+        object_name: Its full name in the bucket.
+        rows: None for a file that is not a table.
+    """
+
+    name: str
+    object_name: str
+    generation: int
+    size: int
+    crc32c: str
+    rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one committed run holds and where it came from.
+
+    Attributes:
+        run_id: `<as_of>-<hash>`; the hash covers everything that decides the bytes.
+        facts: What the job says of the run: parameters, inputs, checks, metrics.
+        previous: The run that was published when this one was committed.
+    """
+
+    run_id: str
+    as_of: date
+    created_at: datetime
+    files: tuple[PublishedFile, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    previous: str | None = None
+
+    def file(self, name: str) -> PublishedFile:
+        """Return the file that the run calls `name`.
+
+        Raises:
+            KeyError: the run has no such file; the message lists those it has.
+        """
+        for file in self.files:
+            if file.name == name:
+                return file
+        there = ", ".join(file.name for file in self.files) or "none"
+        raise KeyError(f"run {self.run_id} has no file {name!r}; it has {there}")
+
+
+def refuse_newer(content: Mapping[str, Any], uri: str) -> None:
+    """Raise CorruptRun for what a later version of this package wrote."""
+    version = content.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise CorruptRun(
+            f"{uri} has schema version {version}; this gcp-accessor reads version "
+            f"{SCHEMA_VERSION}: upgrade it"
+        )
+
+
+def manifest_to_json(manifest: Manifest) -> dict[str, Any]:
+    """Return the manifest as it is stored."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": manifest.run_id,
+        "as_of": manifest.as_of.isoformat(),
+        "created_at": manifest.created_at.isoformat(),
+        "previous": manifest.previous,
+        "files": [asdict(file) for file in manifest.files],
+        "facts": dict(manifest.facts),
+    }
+
+
+def manifest_from_json(text: bytes, uri: str) -> Manifest:
+    """Return the manifest that is stored at `uri`.
+
+    Raises:
+        CorruptRun: the text is not a manifest of this version.
+    """
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise CorruptRun(f"{uri} is not valid JSON: {error}") from error
+    refuse_newer(content, uri)
+    return Manifest(
+        content["run_id"],
+        date.fromisoformat(content["as_of"]),
+        datetime.fromisoformat(content["created_at"]),
+        tuple(PublishedFile(**file) for file in content["files"]),
+        content["facts"],
+        content["previous"],
+    )
