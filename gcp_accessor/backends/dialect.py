@@ -151,19 +151,19 @@ def _keep_integers(*keys: str) -> Callable[[exp.Expr], None]:
 
 
 def _divide(node: exp.Expr) -> exp.Expr:
-    return macro("gs_divide", node.this, node.expression)
+    return macro("x_divide", node.this, node.expression)
 
 
 def _add(node: exp.Expr) -> exp.Expr:
-    return macro("gs_add", node.this, node.expression)
+    return macro("x_add", node.this, node.expression)
 
 
 def _multiply(node: exp.Expr) -> exp.Expr:
-    return macro("gs_multiply", node.this, node.expression)
+    return macro("x_multiply", node.this, node.expression)
 
 
 def _subtract(node: exp.Expr) -> exp.Expr:
-    return macro("gs_subtract", node.this, node.expression)
+    return macro("x_subtract", node.this, node.expression)
 
 
 def _like(node: exp.Expr) -> exp.Expr:
@@ -193,7 +193,7 @@ def _bracket(node: exp.Expr) -> exp.Expr:
     position = node.expressions[0]
     if offset == 0:
         position = exp.Add(this=exp.Paren(this=position), expression=raw("1"))
-    return macro("gs_safe_element" if node.args.get("safe") else "gs_element", node.this, position)
+    return macro("x_safe_element" if node.args.get("safe") else "x_element", node.this, position)
 
 
 def _struct(node: exp.Expr) -> exp.Expr:

@@ -114,7 +114,7 @@ def _inner(argument: exp.Expr, change: Callable[[exp.Expr], exp.Expr]) -> exp.Ex
 
 
 def _float_input(value: exp.Expr) -> exp.Expr:
-    return macro("gs_float_input", value)
+    return macro("x_float_input", value)
 
 
 @dataclass(frozen=True, slots=True)

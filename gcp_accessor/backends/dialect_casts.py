@@ -58,7 +58,7 @@ def cast_call(node: exp.Expr) -> exp.Expr:
         raise refused(f"CAST to {target.sql(GoogleSQL)}")
     if isinstance(source, exp.Null):
         return raw(f"CAST(NULL AS {_DUCKDB_TYPES[name]})")
-    return macro(f"gs_safe_{name}" if safe else f"gs_{name}", source)
+    return macro(f"x_safe_cast_{name}" if safe else f"x_cast_{name}", source)
 
 
 def _name_fields(struct: exp.Struct, target: exp.DataType) -> None:

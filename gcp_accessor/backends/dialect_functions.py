@@ -46,7 +46,7 @@ _FORMAT_ELEMENTS = frozenset("YmdHMSjyaAbB%")
 
 def admitted() -> frozenset[str]:
     """The functions that the local warehouse runs."""
-    macros = {name.removeprefix("gs_").upper() for name in macro_names()}
+    macros = {name.removeprefix("gs_").upper() for name in macro_names() if name.startswith("gs_")}
     return frozenset(macros | AGGREGATES.keys() | WINDOW_FUNCTIONS | _SPECIAL.keys())
 
 
@@ -68,7 +68,7 @@ def call(node: exp.Expr) -> exp.Expr:
         return exp.Anonymous(this=name.lower(), expressions=with_nulls_said(node.expressions))
     if name in _SPECIAL:
         return _SPECIAL[name](node, "safe_" if safe else "")
-    wanted = f"gs_safe_{name.lower()}" if safe else f"gs_{name.lower()}"
+    wanted = f"x_safe_{name.lower()}" if safe else f"gs_{name.lower()}"
     if wanted not in macro_names():
         raise refused(f"the function {'SAFE.' if safe else ''}{name}")
     return macro(wanted, *node.expressions)
@@ -104,9 +104,9 @@ def interval(node: exp.Expr) -> exp.Expr:
 def extract(node: exp.Expr) -> exp.Expr:
     """EXTRACT(PART FROM x)."""
     part = node.this.name.lower()
-    if f"gs_extract_{part}" not in macro_names() or not isinstance(node.this, exp.Var):
+    if f"x_extract_{part}" not in macro_names() or not isinstance(node.this, exp.Var):
         raise refused(f"EXTRACT({node.this.sql(GoogleSQL)} FROM ...)")
-    return macro(f"gs_extract_{part}", node.expression)
+    return macro(f"x_extract_{part}", node.expression)
 
 
 def _difference(node: exp.Anonymous, prefix: str) -> exp.Expr:
@@ -117,16 +117,16 @@ def _difference(node: exp.Anonymous, prefix: str) -> exp.Expr:
     if name == "TIMESTAMP_DIFF":
         if part not in _MICROSECONDS:
             raise BadRequest(f"TIMESTAMP_DIFF does not support the {part} date part")
-        return macro("gs_timestamp_diff", first, second, _number(_MICROSECONDS[part]))
+        return macro("x_timestamp_diff", first, second, _number(_MICROSECONDS[part]))
     if name == "DATETIME_DIFF":
         if part not in _MICROSECONDS | {"MONTH": 0, "QUARTER": 0, "YEAR": 0}:
             raise refused(f"DATETIME_DIFF by {part}")
-        return macro("gs_datetime_diff", first, second, exp.Literal.string(part.lower()))
+        return macro("x_datetime_diff", first, second, exp.Literal.string(part.lower()))
     if weekday is not None:
-        return macro("gs_date_diff_week", first, second, _number(weekday))
-    if f"gs_date_diff_{part.lower()}" not in macro_names():
+        return macro("x_date_diff_week", first, second, _number(weekday))
+    if f"x_date_diff_{part.lower()}" not in macro_names():
         raise refused(f"DATE_DIFF by {part}")
-    return macro(f"gs_date_diff_{part.lower()}", first, second)
+    return macro(f"x_date_diff_{part.lower()}", first, second)
 
 
 def _truncation(node: exp.Anonymous, prefix: str) -> exp.Expr:
@@ -134,10 +134,10 @@ def _truncation(node: exp.Anonymous, prefix: str) -> exp.Expr:
     value, unit = _arguments(node, prefix, 2)
     part, weekday = _unit(unit)
     if weekday is not None:
-        return macro("gs_date_trunc_week", value, _number(weekday))
+        return macro("x_date_trunc_week", value, _number(weekday))
     if part not in _MICROSECONDS | {"MONTH": 0, "QUARTER": 0, "YEAR": 0}:
         raise refused(f"{node.name.upper()} to {part}")
-    return macro("gs_date_trunc", value, exp.Literal.string(part.lower()))
+    return macro("x_date_trunc", value, exp.Literal.string(part.lower()))
 
 
 def _unit(node: exp.Expr) -> tuple[str, int | None]:
@@ -157,7 +157,7 @@ def _format(node: exp.Anonymous, prefix: str) -> exp.Expr:
     name = node.name.upper()
     if prefix or len(node.expressions) not in (2, 3):
         raise refused(f"the function {'SAFE.' if prefix else ''}{name}")
-    value = macro(f"gs_formatted_{name.removeprefix('FORMAT_').lower()}", *node.expressions[1:])
+    value = macro(f"x_formatted_{name.removeprefix('FORMAT_').lower()}", *node.expressions[1:])
     pattern = _pattern(name, node.expressions[0])
     return macro("strftime", value, pattern)
 
@@ -168,7 +168,7 @@ def _parse(node: exp.Anonymous, prefix: str) -> exp.Expr:
     pattern, value = _arguments(node, "", 2)
     function = "try_strptime" if prefix else "strptime"
     parsed = exp.Anonymous(this=function, expressions=[value, _pattern(name, pattern)])
-    return macro(f"gs_{name.removeprefix('PARSE_').lower()}", parsed)
+    return macro(f"x_cast_{name.removeprefix('PARSE_').lower()}", parsed)
 
 
 def _pattern(name: str, node: exp.Expr) -> exp.Expr:

@@ -217,7 +217,7 @@ def _move(nodes: Iterable[exp.Expr], inner: exp.Select, letter: str) -> None:
         moved = _column(names[text])
         if isinstance(function, exp.Anonymous) and function.name.upper() == "SUM":
             # DuckDB sums INT64 in 128 bits; BigQuery in 64.
-            node.replace(exp.Var(this=f'gs_sum_result("{names[text]}")'))
+            node.replace(exp.Var(this=f'x_sum_result("{names[text]}")'))
         else:
             node.replace(moved)
 

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _UNSUPPORTED = "UNSUPPORTED: "
-_NO_SIGNATURE = re.compile(r"Macro gs_(safe_)?(\w+)\(\) does not support the supplied arguments")
-_AMBIGUOUS = re.compile(r"Macro gs_(safe_)?(\w+)\(\) has multiple overloads")
+_NO_SIGNATURE = re.compile(
+    r"Macro (?:gs|x)_(safe_)?((?:cast_)?\w+)\(\) does not support the supplied arguments"
+)
+_AMBIGUOUS = re.compile(r"Macro (?:gs|x)_(safe_)?((?:cast_)?\w+)\(\) has multiple overloads")
 
 
 @contextmanager

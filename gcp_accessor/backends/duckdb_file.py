@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import threading
 import time
 from contextlib import contextmanager, nullcontext, suppress
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 # Between two attempts to open a file that another process holds.
 _PAUSE_SECONDS = 0.02
+_STALE_SECONDS = 86_400
 _WAIT_VARIABLE = "GCP_ACCESSOR_LOCAL_WAIT"
 _DEFAULT_WAIT_SECONDS = 30.0
 # Statements that write take turns within a process, where DuckDB would let one of two fail.
@@ -45,6 +47,7 @@ class DatabaseFile:
         self.path = root / "warehouse.duckdb"
         self.scratch = root / ".gcp_accessor" / "warehouse"
         self.wait_seconds = float(os.environ.get(_WAIT_VARIABLE, _DEFAULT_WAIT_SECONDS))
+        self._swept = False
         with _WRITING_GUARD:
             self._writing = _WRITING.setdefault(self.path.absolute(), threading.RLock())
 
@@ -81,7 +84,7 @@ class DatabaseFile:
     def _connect(self) -> DuckDBPyConnection:
         import duckdb
 
-        self.scratch.mkdir(parents=True, exist_ok=True)
+        self._sweep()
         settings = {
             "temp_directory": str(self.scratch / "duckdb"),
             # A name in a statement is a table; never a file, a variable or the network.
@@ -125,6 +128,18 @@ class DatabaseFile:
                 os.link(new, self.path)
         finally:
             new.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left behind; nothing works for a day on one file."""
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        if self._swept:
+            return
+        self._swept = True
+        for entry in self.scratch.iterdir():
+            # Another process may sweep as well.
+            with suppress(FileNotFoundError):
+                if time.time() - entry.stat().st_mtime > _STALE_SECONDS:
+                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def _duckdb_error() -> type[Exception]:

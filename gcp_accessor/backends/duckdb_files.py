@@ -148,7 +148,7 @@ def _csv_value(column: Column) -> str:
         return f"to_base64({name})"
     if column.type in ("TIME", "JSON"):
         return f"CAST({name} AS VARCHAR)"
-    return f"gs_string({name})"
+    return f"x_cast_string({name})"
 
 
 def _json_value(column: Column) -> str:
@@ -159,7 +159,7 @@ def _json_value(column: Column) -> str:
         return f"to_base64({name})"
     # INT64 as text, as BigQuery exports it: JavaScript's numbers have 53 bits.
     if column.type in ("INT64", "NUMERIC", "TIMESTAMP", "DATETIME"):
-        return f"gs_string({name})"
+        return f"x_cast_string({name})"
     return name
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _MACRO = re.compile(r"^CREATE TEMP MACRO (\w+).*?;$", re.MULTILINE | re.DOTALL)
-_CALLED = re.compile(r"\b((?:gs|py)_\w+)\(", re.IGNORECASE)
+_CALLED = re.compile(r"\b((?:gs|py|x)_\w+)\(", re.IGNORECASE)
 
 
 def _casefolded(form: Any, text: str) -> str:

@@ -38,11 +38,16 @@ def read_files(
     """The rows of files of one format, with the columns of `schema` or those they show.
 
     Raises:
-        LoadFailed: the files' columns are not those of the schema.
+        LoadFailed: the files are not of the format, or have other columns than the schema.
     """
+    import duckdb
+
     listed = "[" + ", ".join(text_literal(str(path)) for path in paths) + "]"
     reader = {"csv": read_csv, "ndjson": read_ndjson, "parquet": read_parquet}[settings.format]
-    source = reader(connection, listed, settings, schema)
+    try:
+        source = reader(connection, listed, settings, schema)
+    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+        raise LoadFailed("nothing was loaded", (sentence(error),)) from error
     add_functions(connection, source.sql)
     return source
 
@@ -53,6 +58,7 @@ def load_errors(connection: DuckDBPyConnection, source: Source) -> Iterator[None
     import duckdb
 
     reading = (
+        duckdb.ConstraintException,
         duckdb.ConversionException,
         duckdb.InvalidInputException,
         duckdb.OutOfRangeException,
@@ -60,15 +66,13 @@ def load_errors(connection: DuckDBPyConnection, source: Source) -> Iterator[None
     try:
         yield
     except reading as error:
-        # The transaction is over; what is wrong is looked for outside of it.
+        # That transaction is over; what is wrong is looked for in another, which ends too.
         connection.rollback()
         connection.begin()
         raise LoadFailed(
             "nothing was loaded: rows do not fit their columns",
             _wrong_rows(connection, source) or (sentence(error),),
         ) from error
-    except duckdb.ConstraintException as error:
-        raise LoadFailed("nothing was loaded", (sentence(error),)) from error
 
 
 def _wrong_rows(connection: DuckDBPyConnection, source: Source) -> tuple[str, ...]:

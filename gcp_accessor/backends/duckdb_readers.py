@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -65,13 +66,19 @@ def value_of(column: Column, text: str, *, safe: bool = False) -> str:
         )
     name = column.type.lower()
     duckdb_type(column)
-    return f"gs_safe_{name}({text})" if safe else f"gs_{name}({text})"
+    return f"x_safe_cast_{name}({text})" if safe else f"x_cast_{name}({text})"
 
 
 def sentence(error: Exception) -> str:
-    """What DuckDB says of a file, in one sentence."""
-    lines = [line.strip() for line in str(translated(error)).splitlines() if line.strip()]
-    return " ".join(line for line in lines[:4] if not line.startswith(("Possible", "*")))
+    """What DuckDB says of a file, in one sentence: without the file, which is a copy."""
+    text = getattr(translated(error), "message", str(error))
+    copy = r"(in )?(file )?[\"'][^\"']*/\.gcp_accessor/[^\"']*[\"'],?"
+    text = re.sub(copy, "the file", text, flags=re.IGNORECASE)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if match := re.fullmatch(r"CSV Error on Line: (\d+)", lines[0]):
+        said = [line for line in lines[1:4] if not line.startswith(("Original Line:", "Possible"))]
+        return f"line {match[1]}: {' '.join(said)}"
+    return " ".join(lines[:3])
 
 
 # --- CSV ----------------------------------------------------------------------------------

@@ -52,7 +52,10 @@ class LocalCursor:
 
 
 def keep(
-    columns: tuple[Column, ...], batches: Iterable[pa.RecordBatch], scratch: Path
+    columns: tuple[Column, ...],
+    batches: Iterable[pa.RecordBatch],
+    scratch: Path,
+    memory_bytes: int = _MEMORY_BYTES,
 ) -> tuple[int, Callable[[], Iterable[pa.RecordBatch]]]:
     """Read all batches; return how many rows there are, and how to read them again."""
     schema = arrow_schema(columns)
@@ -64,7 +67,7 @@ def keep(
         rows += typed.num_rows
         size += typed.nbytes
         kept.append(typed)
-        if size > _MEMORY_BYTES:
+        if size > memory_bytes:
             spilled, read = _spill(schema, kept, stream, scratch)
             return rows + spilled, read
     return rows, lambda: kept

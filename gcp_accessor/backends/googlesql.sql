@@ -1,75 +1,76 @@
 -- GoogleSQL's functions as macros of DuckDB, for the local warehouse.
 --
 -- A function is admitted when it behaves here as BigQuery documents it; what is missing is
--- refused by its name. `gs_f` is F; `gs_safe_f` is SAFE.F: it gives NULL where F is an error.
+-- refused by its name. `gs_f` is F; `x_safe_f` is SAFE.F, which gives NULL where F is an error;
+-- the other `x_` are casts, operators and parts of functions.
 -- Only typed overloads differ by type, so that a macro's result has BigQuery's type as well.
 -- An error that starts with UNSUPPORTED: becomes UnsupportedLocally.
 
 -- Operators ------------------------------------------------------------------------------
 
-CREATE TEMP MACRO gs_divide
+CREATE TEMP MACRO x_divide
   (a DECIMAL(38, 9), b DECIMAL(38, 9)) AS CAST(error('UNSUPPORTED: division of NUMERIC') AS DECIMAL(38, 9)),
-  (a DOUBLE, b DOUBLE) AS CASE WHEN b = 0 THEN error('division by zero: ' || gs_float_string(a) || ' / 0') ELSE a / b END;
+  (a DOUBLE, b DOUBLE) AS CASE WHEN b = 0 THEN error('division by zero: ' || x_float_string(a) || ' / 0') ELSE a / b END;
 
-CREATE TEMP MACRO gs_add
+CREATE TEMP MACRO x_add
   (a DATE, b BIGINT) AS a + CAST(b AS INTEGER),
   (a BIGINT, b DATE) AS b + CAST(a AS INTEGER),
   (a, b) AS a + b;
 
-CREATE TEMP MACRO gs_multiply
+CREATE TEMP MACRO x_multiply
   (a BIGINT, b BIGINT) AS a * b,
   (a DECIMAL(38, 9), b DECIMAL(38, 9)) AS CAST(a * b AS DECIMAL(38, 9)),
   (a DOUBLE, b DOUBLE) AS a * b;
 
-CREATE TEMP MACRO gs_subtract
+CREATE TEMP MACRO x_subtract
   (a DATE, b DATE) AS CAST(error('UNSUPPORTED: DATE - DATE; use DATE_DIFF') AS INTERVAL),
   (a TIMESTAMP, b TIMESTAMP) AS CAST(error('UNSUPPORTED: DATETIME - DATETIME; use DATETIME_DIFF') AS INTERVAL),
   (a TIMESTAMPTZ, b TIMESTAMPTZ) AS CAST(error('UNSUPPORTED: TIMESTAMP - TIMESTAMP; use TIMESTAMP_DIFF') AS INTERVAL),
   (a DATE, b BIGINT) AS a - CAST(b AS INTEGER),
   (a, b) AS a - b;
 
-CREATE TEMP MACRO gs_element(a, position) AS
+CREATE TEMP MACRO x_element(a, position) AS
   CASE WHEN position BETWEEN 1 AND len(a) OR a IS NULL OR position IS NULL THEN a[position]
   ELSE error('Array index ' || CAST(position - 1 AS VARCHAR) || ' is out of bounds') END;
 
-CREATE TEMP MACRO gs_safe_element(a, position) AS CASE WHEN position >= 1 THEN a[position] END;
+CREATE TEMP MACRO x_safe_element(a, position) AS CASE WHEN position >= 1 THEN a[position] END;
 
 -- Casts ----------------------------------------------------------------------------------
 
-CREATE TEMP MACRO gs_float_string(x) AS
+CREATE TEMP MACRO x_float_string(x) AS
   CASE WHEN x = 0 THEN '0'
   WHEN isnan(x) THEN 'nan'
   WHEN CAST(printf('%.15g', x) AS DOUBLE) = x THEN printf('%.15g', x)
   ELSE printf('%.17g', x) END;
 
-CREATE TEMP MACRO gs_time_string(x) AS
+CREATE TEMP MACRO x_time_string(x) AS
   CASE WHEN microsecond(x) % 1000000 = 0 THEN strftime(x, '%Y-%m-%d %H:%M:%S')
   WHEN microsecond(x) % 1000 = 0 THEN strftime(x, '%Y-%m-%d %H:%M:%S.%g')
   ELSE strftime(x, '%Y-%m-%d %H:%M:%S.%f') END;
 
-CREATE TEMP MACRO gs_string
+CREATE TEMP MACRO x_cast_string
   (x VARCHAR) AS x,
   (x BIGINT) AS CAST(x AS VARCHAR),
   (x BOOLEAN) AS CAST(x AS VARCHAR),
   (x DATE) AS strftime(x, '%Y-%m-%d'),
-  (x DOUBLE) AS gs_float_string(x),
+  (x DOUBLE) AS x_float_string(x),
   (x DECIMAL(38, 9)) AS rtrim(rtrim(CAST(x AS VARCHAR), '0'), '.'),
-  (x TIMESTAMP) AS gs_time_string(x),
-  (x TIMESTAMPTZ) AS gs_time_string(CAST(x AS TIMESTAMP)) || '+00',
+  (x TIMESTAMP) AS x_time_string(x),
+  (x TIMESTAMPTZ) AS x_time_string(CAST(x AS TIMESTAMP)) || '+00',
   (x BLOB) AS CASE WHEN x IS NOT NULL AND TRY(decode(x)) IS NULL THEN error('Invalid UTF-8 in a cast of BYTES to STRING') ELSE TRY(decode(x)) END;
 
-CREATE TEMP MACRO gs_safe_string
+CREATE TEMP MACRO x_safe_cast_string
   (x VARCHAR) AS x,
-  (x BIGINT) AS gs_string(x),
-  (x BOOLEAN) AS gs_string(x),
-  (x DATE) AS gs_string(x),
-  (x DOUBLE) AS gs_string(x),
-  (x DECIMAL(38, 9)) AS gs_string(x),
-  (x TIMESTAMP) AS gs_string(x),
-  (x TIMESTAMPTZ) AS gs_string(x),
+  (x BIGINT) AS x_cast_string(x),
+  (x BOOLEAN) AS x_cast_string(x),
+  (x DATE) AS x_cast_string(x),
+  (x DOUBLE) AS x_cast_string(x),
+  (x DECIMAL(38, 9)) AS x_cast_string(x),
+  (x TIMESTAMP) AS x_cast_string(x),
+  (x TIMESTAMPTZ) AS x_cast_string(x),
   (x BLOB) AS TRY(decode(x));
 
-CREATE TEMP MACRO gs_safe_int64
+CREATE TEMP MACRO x_safe_cast_int64
   (x BIGINT) AS x,
   (x BOOLEAN) AS CAST(x AS BIGINT),
   (x HUGEINT) AS TRY_CAST(x AS BIGINT),
@@ -79,118 +80,113 @@ CREATE TEMP MACRO gs_safe_int64
     WHEN regexp_full_match(x, '\s*[+-]?[0-9]+\s*') THEN TRY_CAST(x AS BIGINT)
     WHEN regexp_full_match(x, '0[xX][0-9a-fA-F]{1,15}') THEN TRY_CAST(x AS BIGINT) END;
 
-CREATE TEMP MACRO gs_int64
+CREATE TEMP MACRO x_cast_int64
   (x BIGINT) AS x,
   (x BOOLEAN) AS CAST(x AS BIGINT),
   (x HUGEINT) AS CAST(x AS BIGINT),
-  (x DOUBLE) AS CASE WHEN x IS NOT NULL AND gs_safe_int64(x) IS NULL THEN error('Illegal conversion of ' || gs_float_string(x) || ' to INT64') ELSE gs_safe_int64(x) END,
+  (x DOUBLE) AS CASE WHEN x IS NOT NULL AND x_safe_cast_int64(x) IS NULL THEN error('Illegal conversion of ' || x_float_string(x) || ' to INT64') ELSE x_safe_cast_int64(x) END,
   (x DECIMAL(38, 9)) AS CAST(x AS BIGINT),
-  (x VARCHAR) AS CASE WHEN x IS NOT NULL AND gs_safe_int64(x) IS NULL THEN error('Bad int64 value: ' || x) ELSE gs_safe_int64(x) END;
+  (x VARCHAR) AS CASE WHEN x IS NOT NULL AND x_safe_cast_int64(x) IS NULL THEN error('Bad int64 value: ' || x) ELSE x_safe_cast_int64(x) END;
 
-CREATE TEMP MACRO gs_safe_float64
+CREATE TEMP MACRO x_safe_cast_float64
   (x DOUBLE) AS x,
   (x BIGINT) AS CAST(x AS DOUBLE),
   (x DECIMAL(38, 9)) AS CAST(x AS DOUBLE),
   (x VARCHAR) AS CASE WHEN regexp_full_match(x, '(?i)\s*[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf|infinity|nan)\s*') THEN TRY_CAST(x AS DOUBLE) END;
 
-CREATE TEMP MACRO gs_float64
+CREATE TEMP MACRO x_cast_float64
   (x DOUBLE) AS x,
   (x BIGINT) AS CAST(x AS DOUBLE),
   (x DECIMAL(38, 9)) AS CAST(x AS DOUBLE),
-  (x VARCHAR) AS CASE WHEN x IS NOT NULL AND gs_safe_float64(x) IS NULL THEN error('Bad double value: ' || x) ELSE gs_safe_float64(x) END;
+  (x VARCHAR) AS CASE WHEN x IS NOT NULL AND x_safe_cast_float64(x) IS NULL THEN error('Bad double value: ' || x) ELSE x_safe_cast_float64(x) END;
 
-CREATE TEMP MACRO gs_safe_numeric
+CREATE TEMP MACRO x_safe_cast_numeric
   (x DECIMAL(38, 9)) AS x,
   (x BIGINT) AS CAST(x AS DECIMAL(38, 9)),
   (x DOUBLE) AS TRY_CAST(x AS DECIMAL(38, 9)),
   (x VARCHAR) AS CASE WHEN regexp_full_match(x, '\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*') THEN TRY_CAST(x AS DECIMAL(38, 9)) END;
 
-CREATE TEMP MACRO gs_numeric
+CREATE TEMP MACRO x_cast_numeric
   (x DECIMAL(38, 9)) AS x,
   (x BIGINT) AS CAST(x AS DECIMAL(38, 9)),
   (x DOUBLE) AS CAST(x AS DECIMAL(38, 9)),
-  (x VARCHAR) AS CASE WHEN x IS NOT NULL AND gs_safe_numeric(x) IS NULL THEN error('Invalid NUMERIC value: ' || x) ELSE gs_safe_numeric(x) END;
+  (x VARCHAR) AS CASE WHEN x IS NOT NULL AND x_safe_cast_numeric(x) IS NULL THEN error('Invalid NUMERIC value: ' || x) ELSE x_safe_cast_numeric(x) END;
 
-CREATE TEMP MACRO gs_safe_bool
+CREATE TEMP MACRO x_safe_cast_bool
   (x BOOLEAN) AS x,
   (x BIGINT) AS x <> 0,
   (x VARCHAR) AS CASE lower(x) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END;
 
-CREATE TEMP MACRO gs_bool
+CREATE TEMP MACRO x_cast_bool
   (x BOOLEAN) AS x,
   (x BIGINT) AS x <> 0,
-  (x VARCHAR) AS CASE WHEN x IS NOT NULL AND gs_safe_bool(x) IS NULL THEN error('Bad bool value: ' || x) ELSE gs_safe_bool(x) END;
+  (x VARCHAR) AS CASE WHEN x IS NOT NULL AND x_safe_cast_bool(x) IS NULL THEN error('Bad bool value: ' || x) ELSE x_safe_cast_bool(x) END;
 
-CREATE TEMP MACRO gs_safe_date
+CREATE TEMP MACRO x_safe_cast_date
   (x DATE) AS x,
   (x TIMESTAMP) AS CAST(x AS DATE),
   (x TIMESTAMPTZ) AS CAST(x AS DATE),
   (x VARCHAR) AS CASE WHEN regexp_full_match(x, '[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}') THEN TRY_CAST(x AS DATE) END;
 
-CREATE TEMP MACRO gs_date
+CREATE TEMP MACRO x_cast_date
   (x DATE) AS x,
   (x TIMESTAMP) AS CAST(x AS DATE),
   (x TIMESTAMPTZ) AS CAST(x AS DATE),
-  (x VARCHAR) AS CASE WHEN x IS NOT NULL AND gs_safe_date(x) IS NULL THEN error('Invalid date: ''' || x || '''') ELSE gs_safe_date(x) END,
-  (x TIMESTAMPTZ, zone VARCHAR) AS CAST(timezone(zone, x) AS DATE),
-  (y BIGINT, m BIGINT, d BIGINT) AS make_date(y, m, d);
+  (x VARCHAR) AS CASE WHEN x IS NOT NULL AND x_safe_cast_date(x) IS NULL THEN error('Invalid date: ''' || x || '''') ELSE x_safe_cast_date(x) END;
 
-CREATE TEMP MACRO gs_safe_timestamp
+CREATE TEMP MACRO x_safe_cast_timestamp
   (x TIMESTAMPTZ) AS x,
   (x TIMESTAMP) AS CAST(x AS TIMESTAMPTZ),
   (x DATE) AS CAST(x AS TIMESTAMPTZ),
   (x VARCHAR) AS CASE WHEN regexp_full_match(x, '[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([ Tt][0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(\.[0-9]{0,6})?)?( ?([Zz]|UTC|[+-][0-9]{1,2}(:[0-9]{2})?))?') THEN
     TRY_CAST(regexp_replace(regexp_replace(regexp_replace(upper(x), ' ?UTC$', 'Z'), ' ([-+][0-9:]+)$', '\1'), '([-+])([0-9])(:[0-9]{2})?$', '\10\2\3') AS TIMESTAMPTZ) END;
 
-CREATE TEMP MACRO gs_timestamp
+CREATE TEMP MACRO x_cast_timestamp
   (x TIMESTAMPTZ) AS x,
   (x TIMESTAMP) AS CAST(x AS TIMESTAMPTZ),
   (x DATE) AS CAST(x AS TIMESTAMPTZ),
-  (x VARCHAR) AS CASE WHEN x IS NOT NULL AND gs_safe_timestamp(x) IS NULL THEN error('Invalid timestamp: ''' || x || '''') ELSE gs_safe_timestamp(x) END,
-  (x TIMESTAMP, zone VARCHAR) AS timezone(zone, x);
+  (x VARCHAR) AS CASE WHEN x IS NOT NULL AND x_safe_cast_timestamp(x) IS NULL THEN error('Invalid timestamp: ''' || x || '''') ELSE x_safe_cast_timestamp(x) END;
 
-CREATE TEMP MACRO gs_safe_datetime
+CREATE TEMP MACRO x_safe_cast_datetime
   (x TIMESTAMP) AS x,
   (x TIMESTAMPTZ) AS CAST(x AS TIMESTAMP),
   (x DATE) AS CAST(x AS TIMESTAMP),
   (x VARCHAR) AS CASE WHEN regexp_full_match(x, '[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([ Tt][0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(\.[0-9]{0,6})?)?') THEN TRY_CAST(upper(x) AS TIMESTAMP) END;
 
-CREATE TEMP MACRO gs_datetime
+CREATE TEMP MACRO x_cast_datetime
   (x TIMESTAMP) AS x,
   (x TIMESTAMPTZ) AS CAST(x AS TIMESTAMP),
   (x DATE) AS CAST(x AS TIMESTAMP),
-  (x VARCHAR) AS CASE WHEN x IS NOT NULL AND gs_safe_datetime(x) IS NULL THEN error('Invalid datetime string "' || x || '"') ELSE gs_safe_datetime(x) END,
-  (x TIMESTAMPTZ, zone VARCHAR) AS timezone(zone, x),
-  (y BIGINT, mo BIGINT, d BIGINT, h BIGINT, mi BIGINT, s BIGINT) AS make_timestamp(y, mo, d, h, mi, CAST(s AS DOUBLE));
+  (x VARCHAR) AS CASE WHEN x IS NOT NULL AND x_safe_cast_datetime(x) IS NULL THEN error('Invalid datetime string "' || x || '"') ELSE x_safe_cast_datetime(x) END;
 
-CREATE TEMP MACRO gs_safe_time
+CREATE TEMP MACRO x_safe_cast_time
   (x TIME) AS x,
   (x TIMESTAMP) AS CAST(x AS TIME),
   (x TIMESTAMPTZ) AS CAST(CAST(x AS TIMESTAMP) AS TIME),
   (x VARCHAR) AS CASE WHEN regexp_full_match(x, '[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(\.[0-9]{0,6})?') THEN TRY_CAST(x AS TIME) END;
 
-CREATE TEMP MACRO gs_time
+CREATE TEMP MACRO x_cast_time
   (x TIME) AS x,
   (x TIMESTAMP) AS CAST(x AS TIME),
   (x TIMESTAMPTZ) AS CAST(CAST(x AS TIMESTAMP) AS TIME),
-  (x VARCHAR) AS CASE WHEN x IS NOT NULL AND gs_safe_time(x) IS NULL THEN error('Invalid time string "' || x || '"') ELSE gs_safe_time(x) END;
+  (x VARCHAR) AS CASE WHEN x IS NOT NULL AND x_safe_cast_time(x) IS NULL THEN error('Invalid time string "' || x || '"') ELSE x_safe_cast_time(x) END;
 
-CREATE TEMP MACRO gs_bytes
+CREATE TEMP MACRO x_cast_bytes
   (x BLOB) AS x,
   (x VARCHAR) AS encode(x);
 
-CREATE TEMP MACRO gs_safe_bytes
+CREATE TEMP MACRO x_safe_cast_bytes
   (x BLOB) AS x,
   (x VARCHAR) AS encode(x);
 
 -- Aggregates: what is put around DuckDB's own --------------------------------------------
 
-CREATE TEMP MACRO gs_sum_result
+CREATE TEMP MACRO x_sum_result
   (x HUGEINT) AS CAST(x AS BIGINT),
   (x DECIMAL(38, 9)) AS x,
   (x DOUBLE) AS x;
 
-CREATE TEMP MACRO gs_float_input
+CREATE TEMP MACRO x_float_input
   (x DECIMAL(38, 9)) AS CAST(error('UNSUPPORTED: AVG and variances of NUMERIC; cast to FLOAT64') AS DOUBLE),
   (x BIGINT) AS CAST(x AS DOUBLE),
   (x DOUBLE) AS x;
@@ -234,33 +230,33 @@ CREATE TEMP MACRO gs_floor
   (x DECIMAL(38, 9)) AS CAST(floor(x) AS DECIMAL(38, 9)),
   (x DOUBLE) AS floor(x);
 
-CREATE TEMP MACRO gs_safe_sqrt(x DOUBLE) AS CASE WHEN x >= 0 THEN sqrt(x) END;
+CREATE TEMP MACRO x_safe_sqrt(x DOUBLE) AS CASE WHEN x >= 0 THEN sqrt(x) END;
 
-CREATE TEMP MACRO gs_sqrt(x DOUBLE) AS CASE WHEN x < 0 THEN error('Argument to SQRT cannot be negative: ' || gs_float_string(x)) ELSE sqrt(x) END;
+CREATE TEMP MACRO gs_sqrt(x DOUBLE) AS CASE WHEN x < 0 THEN error('Argument to SQRT cannot be negative: ' || x_float_string(x)) ELSE sqrt(x) END;
 
-CREATE TEMP MACRO gs_safe_ln(x DOUBLE) AS CASE WHEN x > 0 THEN ln(x) END;
+CREATE TEMP MACRO x_safe_ln(x DOUBLE) AS CASE WHEN x > 0 THEN ln(x) END;
 
-CREATE TEMP MACRO gs_ln(x DOUBLE) AS CASE WHEN x <= 0 THEN error('LN is undefined for ' || gs_float_string(x)) ELSE ln(x) END;
+CREATE TEMP MACRO gs_ln(x DOUBLE) AS CASE WHEN x <= 0 THEN error('LN is undefined for ' || x_float_string(x)) ELSE ln(x) END;
 
-CREATE TEMP MACRO gs_safe_log
-  (x DOUBLE) AS gs_safe_ln(x),
+CREATE TEMP MACRO x_safe_log
+  (x DOUBLE) AS x_safe_ln(x),
   (x DOUBLE, base DOUBLE) AS CASE WHEN x > 0 AND base > 0 AND base <> 1 THEN ln(x) / ln(base) END;
 
 CREATE TEMP MACRO gs_log
   (x DOUBLE) AS gs_ln(x),
-  (x DOUBLE, base DOUBLE) AS CASE WHEN x <= 0 OR base <= 0 OR base = 1 THEN error('LOG is undefined for ' || gs_float_string(x) || ' to the base ' || gs_float_string(base)) ELSE ln(x) / ln(base) END;
+  (x DOUBLE, base DOUBLE) AS CASE WHEN x <= 0 OR base <= 0 OR base = 1 THEN error('LOG is undefined for ' || x_float_string(x) || ' to the base ' || x_float_string(base)) ELSE ln(x) / ln(base) END;
 
-CREATE TEMP MACRO gs_safe_log10(x DOUBLE) AS CASE WHEN x > 0 THEN log10(x) END;
+CREATE TEMP MACRO x_safe_log10(x DOUBLE) AS CASE WHEN x > 0 THEN log10(x) END;
 
-CREATE TEMP MACRO gs_log10(x DOUBLE) AS CASE WHEN x <= 0 THEN error('LOG10 is undefined for ' || gs_float_string(x)) ELSE log10(x) END;
+CREATE TEMP MACRO gs_log10(x DOUBLE) AS CASE WHEN x <= 0 THEN error('LOG10 is undefined for ' || x_float_string(x)) ELSE log10(x) END;
 
-CREATE TEMP MACRO gs_safe_exp(x DOUBLE) AS CASE WHEN isfinite(exp(x)) OR NOT isfinite(x) THEN exp(x) END;
+CREATE TEMP MACRO x_safe_exp(x DOUBLE) AS CASE WHEN isfinite(exp(x)) OR NOT isfinite(x) THEN exp(x) END;
 
-CREATE TEMP MACRO gs_exp(x DOUBLE) AS CASE WHEN isfinite(x) AND NOT isfinite(exp(x)) THEN error('Floating point overflow in function: EXP(' || gs_float_string(x) || ')') ELSE exp(x) END;
+CREATE TEMP MACRO gs_exp(x DOUBLE) AS CASE WHEN isfinite(x) AND NOT isfinite(exp(x)) THEN error('Floating point overflow in function: EXP(' || x_float_string(x) || ')') ELSE exp(x) END;
 
-CREATE TEMP MACRO gs_safe_pow(x DOUBLE, y DOUBLE) AS CASE WHEN isfinite(pow(x, y)) OR NOT isfinite(x) OR NOT isfinite(y) THEN pow(x, y) END;
+CREATE TEMP MACRO x_safe_pow(x DOUBLE, y DOUBLE) AS CASE WHEN isfinite(pow(x, y)) OR NOT isfinite(x) OR NOT isfinite(y) THEN pow(x, y) END;
 
-CREATE TEMP MACRO gs_pow(x DOUBLE, y DOUBLE) AS CASE WHEN isfinite(x) AND isfinite(y) AND NOT isfinite(pow(x, y)) THEN error('Floating point error in function: POW(' || gs_float_string(x) || ', ' || gs_float_string(y) || ')') ELSE pow(x, y) END;
+CREATE TEMP MACRO gs_pow(x DOUBLE, y DOUBLE) AS CASE WHEN isfinite(x) AND isfinite(y) AND NOT isfinite(pow(x, y)) THEN error('Floating point error in function: POW(' || x_float_string(x) || ', ' || x_float_string(y) || ')') ELSE pow(x, y) END;
 
 CREATE TEMP MACRO gs_power(x DOUBLE, y DOUBLE) AS gs_pow(x, y);
 
@@ -300,18 +296,18 @@ CREATE TEMP MACRO gs_byte_length
   (x BLOB) AS octet_length(x);
 
 -- The characters that Unicode calls white space.
-CREATE TEMP MACRO gs_blanks() AS ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(133) || chr(160) || chr(5760) || chr(8192) || chr(8193) || chr(8194) || chr(8195) || chr(8196) || chr(8197) || chr(8198) || chr(8199) || chr(8200) || chr(8201) || chr(8202) || chr(8232) || chr(8233) || chr(8239) || chr(8287) || chr(12288);
+CREATE TEMP MACRO x_blanks() AS ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(133) || chr(160) || chr(5760) || chr(8192) || chr(8193) || chr(8194) || chr(8195) || chr(8196) || chr(8197) || chr(8198) || chr(8199) || chr(8200) || chr(8201) || chr(8202) || chr(8232) || chr(8233) || chr(8239) || chr(8287) || chr(12288);
 
 CREATE TEMP MACRO gs_trim
-  (x VARCHAR) AS trim(x, gs_blanks()),
+  (x VARCHAR) AS trim(x, x_blanks()),
   (x VARCHAR, set VARCHAR) AS trim(x, set);
 
 CREATE TEMP MACRO gs_ltrim
-  (x VARCHAR) AS ltrim(x, gs_blanks()),
+  (x VARCHAR) AS ltrim(x, x_blanks()),
   (x VARCHAR, set VARCHAR) AS ltrim(x, set);
 
 CREATE TEMP MACRO gs_rtrim
-  (x VARCHAR) AS rtrim(x, gs_blanks()),
+  (x VARCHAR) AS rtrim(x, x_blanks()),
   (x VARCHAR, set VARCHAR) AS rtrim(x, set);
 
 CREATE TEMP MACRO gs_substr
@@ -370,13 +366,13 @@ CREATE TEMP MACRO gs_sha256
   (x VARCHAR) AS unhex(sha256(x)),
   (x BLOB) AS unhex(sha256(x));
 
-CREATE TEMP MACRO gs_json_text(x) AS CAST(to_json(x) AS VARCHAR);
+CREATE TEMP MACRO x_json_text(x) AS CAST(to_json(x) AS VARCHAR);
 
 -- Floats, times and integers beyond 2**53 are written differently by the two engines.
 CREATE TEMP MACRO gs_to_json_string(x) AS
   CASE WHEN regexp_matches(typeof(x), 'DOUBLE|FLOAT|DECIMAL|HUGEINT|TIME|BLOB|JSON|INTERVAL') THEN error('UNSUPPORTED: TO_JSON_STRING of ' || typeof(x))
-  WHEN typeof(x) <> 'VARCHAR' AND regexp_matches(gs_json_text(x), '[0-9]{16}') THEN error('UNSUPPORTED: TO_JSON_STRING of an INT64 of 16 digits or more')
-  WHEN x IS NULL THEN 'null' ELSE gs_json_text(x) END;
+  WHEN typeof(x) <> 'VARCHAR' AND regexp_matches(x_json_text(x), '[0-9]{16}') THEN error('UNSUPPORTED: TO_JSON_STRING of an INT64 of 16 digits or more')
+  WHEN x IS NULL THEN 'null' ELSE x_json_text(x) END;
 
 -- Arrays ---------------------------------------------------------------------------------
 
@@ -394,6 +390,31 @@ CREATE TEMP MACRO gs_array_to_string
   (x, separator, missing) AS coalesce(array_to_string(list_transform(x, lambda e: coalesce(e, missing)), separator), CASE WHEN x IS NOT NULL THEN '' END);
 
 -- Dates and times ------------------------------------------------------------------------
+
+CREATE TEMP MACRO gs_date
+  (x DATE) AS x,
+  (x TIMESTAMP) AS CAST(x AS DATE),
+  (x TIMESTAMPTZ) AS CAST(x AS DATE),
+  (x TIMESTAMPTZ, zone VARCHAR) AS CAST(timezone(zone, x) AS DATE),
+  (y BIGINT, m BIGINT, d BIGINT) AS make_date(y, m, d);
+
+CREATE TEMP MACRO gs_timestamp
+  (x TIMESTAMPTZ) AS x,
+  (x TIMESTAMP) AS CAST(x AS TIMESTAMPTZ),
+  (x DATE) AS CAST(x AS TIMESTAMPTZ),
+  (x VARCHAR) AS x_cast_timestamp(x),
+  (x TIMESTAMP, zone VARCHAR) AS timezone(zone, x);
+
+CREATE TEMP MACRO gs_datetime
+  (x TIMESTAMP) AS x,
+  (x TIMESTAMPTZ) AS CAST(x AS TIMESTAMP),
+  (x DATE) AS CAST(x AS TIMESTAMP),
+  (x TIMESTAMPTZ, zone VARCHAR) AS timezone(zone, x),
+  (y BIGINT, mo BIGINT, d BIGINT, h BIGINT, mi BIGINT, s BIGINT) AS make_timestamp(y, mo, d, h, mi, CAST(s AS DOUBLE));
+
+CREATE TEMP MACRO gs_time
+  (x TIMESTAMP) AS CAST(x AS TIME),
+  (x TIMESTAMPTZ) AS CAST(CAST(x AS TIMESTAMP) AS TIME);
 
 CREATE TEMP MACRO gs_current_date() AS current_date;
 
@@ -414,70 +435,70 @@ CREATE TEMP MACRO gs_datetime_add(x TIMESTAMP, amount INTERVAL) AS x + amount;
 CREATE TEMP MACRO gs_datetime_sub(x TIMESTAMP, amount INTERVAL) AS x - amount;
 
 -- `first` is the week's first day: 0 for Sunday to 6 for Saturday.
-CREATE TEMP MACRO gs_week_start(x DATE, first BIGINT) AS x - CAST((dayofweek(x) - first + 7) % 7 AS INTEGER);
+CREATE TEMP MACRO x_week_start(x DATE, first BIGINT) AS x - CAST((dayofweek(x) - first + 7) % 7 AS INTEGER);
 
-CREATE TEMP MACRO gs_date_diff_day(a DATE, b DATE) AS CAST(a - b AS BIGINT);
+CREATE TEMP MACRO x_date_diff_day(a DATE, b DATE) AS CAST(a - b AS BIGINT);
 
-CREATE TEMP MACRO gs_date_diff_week(a DATE, b DATE, first BIGINT) AS CAST(gs_week_start(a, first) - gs_week_start(b, first) AS BIGINT) // 7;
+CREATE TEMP MACRO x_date_diff_week(a DATE, b DATE, first BIGINT) AS CAST(x_week_start(a, first) - x_week_start(b, first) AS BIGINT) // 7;
 
-CREATE TEMP MACRO gs_date_diff_month(a DATE, b DATE) AS (year(a) - year(b)) * 12 + month(a) - month(b);
+CREATE TEMP MACRO x_date_diff_month(a DATE, b DATE) AS (year(a) - year(b)) * 12 + month(a) - month(b);
 
-CREATE TEMP MACRO gs_date_diff_quarter(a DATE, b DATE) AS (year(a) - year(b)) * 4 + quarter(a) - quarter(b);
+CREATE TEMP MACRO x_date_diff_quarter(a DATE, b DATE) AS (year(a) - year(b)) * 4 + quarter(a) - quarter(b);
 
-CREATE TEMP MACRO gs_date_diff_year(a DATE, b DATE) AS year(a) - year(b);
+CREATE TEMP MACRO x_date_diff_year(a DATE, b DATE) AS year(a) - year(b);
 
 -- Whole units, towards zero: BigQuery counts elapsed time here and boundaries elsewhere.
-CREATE TEMP MACRO gs_timestamp_diff(a TIMESTAMPTZ, b TIMESTAMPTZ, unit BIGINT) AS
+CREATE TEMP MACRO x_timestamp_diff(a TIMESTAMPTZ, b TIMESTAMPTZ, unit BIGINT) AS
   ((epoch_us(a) - epoch_us(b)) - (epoch_us(a) - epoch_us(b)) % unit) // unit;
 
-CREATE TEMP MACRO gs_datetime_diff(a TIMESTAMP, b TIMESTAMP, unit VARCHAR) AS date_diff(unit, b, a);
+CREATE TEMP MACRO x_datetime_diff(a TIMESTAMP, b TIMESTAMP, unit VARCHAR) AS date_diff(unit, b, a);
 
-CREATE TEMP MACRO gs_date_trunc
+CREATE TEMP MACRO x_date_trunc
   (x DATE, unit VARCHAR) AS CAST(date_trunc(unit, x) AS DATE),
   (x TIMESTAMP, unit VARCHAR) AS date_trunc(unit, x),
   (x TIMESTAMPTZ, unit VARCHAR) AS date_trunc(unit, x);
 
-CREATE TEMP MACRO gs_date_trunc_week
-  (x DATE, first BIGINT) AS gs_week_start(x, first),
-  (x TIMESTAMP, first BIGINT) AS CAST(gs_week_start(CAST(x AS DATE), first) AS TIMESTAMP),
-  (x TIMESTAMPTZ, first BIGINT) AS CAST(gs_week_start(CAST(x AS DATE), first) AS TIMESTAMPTZ);
+CREATE TEMP MACRO x_date_trunc_week
+  (x DATE, first BIGINT) AS x_week_start(x, first),
+  (x TIMESTAMP, first BIGINT) AS CAST(x_week_start(CAST(x AS DATE), first) AS TIMESTAMP),
+  (x TIMESTAMPTZ, first BIGINT) AS CAST(x_week_start(CAST(x AS DATE), first) AS TIMESTAMPTZ);
 
 CREATE TEMP MACRO gs_last_day(x DATE) AS last_day(x);
 
-CREATE TEMP MACRO gs_extract_year(x) AS year(x);
+CREATE TEMP MACRO x_extract_year(x) AS year(x);
 
-CREATE TEMP MACRO gs_extract_isoyear(x) AS isoyear(x);
+CREATE TEMP MACRO x_extract_isoyear(x) AS isoyear(x);
 
-CREATE TEMP MACRO gs_extract_quarter(x) AS quarter(x);
+CREATE TEMP MACRO x_extract_quarter(x) AS quarter(x);
 
-CREATE TEMP MACRO gs_extract_month(x) AS month(x);
+CREATE TEMP MACRO x_extract_month(x) AS month(x);
 
-CREATE TEMP MACRO gs_extract_isoweek(x) AS week(x);
+CREATE TEMP MACRO x_extract_isoweek(x) AS week(x);
 
 -- Weeks begin on Sunday; the days before the year's first Sunday are week 0.
-CREATE TEMP MACRO gs_extract_week(x) AS (dayofyear(x) + 6 - dayofweek(x)) // 7;
+CREATE TEMP MACRO x_extract_week(x) AS (dayofyear(x) + 6 - dayofweek(x)) // 7;
 
-CREATE TEMP MACRO gs_extract_day(x) AS day(x);
+CREATE TEMP MACRO x_extract_day(x) AS day(x);
 
-CREATE TEMP MACRO gs_extract_dayofyear(x) AS dayofyear(x);
+CREATE TEMP MACRO x_extract_dayofyear(x) AS dayofyear(x);
 
-CREATE TEMP MACRO gs_extract_dayofweek(x) AS dayofweek(x) + 1;
+CREATE TEMP MACRO x_extract_dayofweek(x) AS dayofweek(x) + 1;
 
-CREATE TEMP MACRO gs_extract_hour(x) AS hour(x);
+CREATE TEMP MACRO x_extract_hour(x) AS hour(x);
 
-CREATE TEMP MACRO gs_extract_minute(x) AS minute(x);
+CREATE TEMP MACRO x_extract_minute(x) AS minute(x);
 
-CREATE TEMP MACRO gs_extract_second(x) AS second(x);
+CREATE TEMP MACRO x_extract_second(x) AS second(x);
 
-CREATE TEMP MACRO gs_extract_millisecond(x) AS millisecond(x) % 1000;
+CREATE TEMP MACRO x_extract_millisecond(x) AS millisecond(x) % 1000;
 
-CREATE TEMP MACRO gs_extract_microsecond(x) AS microsecond(x) % 1000000;
+CREATE TEMP MACRO x_extract_microsecond(x) AS microsecond(x) % 1000000;
 
-CREATE TEMP MACRO gs_extract_date
+CREATE TEMP MACRO x_extract_date
   (x TIMESTAMP) AS CAST(x AS DATE),
   (x TIMESTAMPTZ) AS CAST(x AS DATE);
 
-CREATE TEMP MACRO gs_extract_time
+CREATE TEMP MACRO x_extract_time
   (x TIMESTAMP) AS CAST(x AS TIME),
   (x TIMESTAMPTZ) AS CAST(CAST(x AS TIMESTAMP) AS TIME);
 
@@ -498,10 +519,10 @@ CREATE TEMP MACRO gs_timestamp_millis(x BIGINT) AS CAST(make_timestamp(x * 1000)
 CREATE TEMP MACRO gs_timestamp_micros(x BIGINT) AS CAST(make_timestamp(x) AS TIMESTAMPTZ);
 
 -- What FORMAT_DATE and its like accept; the format itself must be a constant.
-CREATE TEMP MACRO gs_formatted_date(x DATE) AS x;
+CREATE TEMP MACRO x_formatted_date(x DATE) AS x;
 
-CREATE TEMP MACRO gs_formatted_datetime(x TIMESTAMP) AS x;
+CREATE TEMP MACRO x_formatted_datetime(x TIMESTAMP) AS x;
 
-CREATE TEMP MACRO gs_formatted_timestamp
+CREATE TEMP MACRO x_formatted_timestamp
   (x TIMESTAMPTZ) AS CAST(x AS TIMESTAMP),
   (x TIMESTAMPTZ, zone VARCHAR) AS timezone(zone, x);
