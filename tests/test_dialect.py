@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
+import unicodedata
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from google.api_core.exceptions import BadRequest, NotFound
-from hypothesis import given, settings
+from google.api_core.exceptions import BadRequest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gcp_accessor.backends import Parameter, Statement
+from gcp_accessor.backends.dialect_functions import admitted
 from gcp_accessor.backends.duckdb import DuckDBWarehouse
-from gcp_accessor.backends.googlesql import parse
 from gcp_accessor.errors import UnsupportedLocally
 from gcp_accessor.schema import Column, TableName
 
@@ -76,6 +78,7 @@ VALUES: dict[str, list[tuple[str, object]]] = {
         ("ROUND(123.456, -1)", 120.0),
         ("TRUNC(-2.7)", -2.0),
         ("CEIL(2)", 2.0),
+        ("CEILING(1.5)", 2.0),
         ("FLOOR(-2.5)", -3.0),
         ("SQRT(9)", 3.0),
         ("POW(2, 10)", 1024.0),
@@ -173,6 +176,7 @@ VALUES: dict[str, list[tuple[str, object]]] = {
         ("SUBSTR('hello', -3, 2)", "ll"),
         ("SUBSTR('hello', -9, 2)", "he"),
         ("SUBSTR('hello', 9)", ""),
+        ("SUBSTRING('hello', 2, 1)", "e"),
         ("LEFT('héllo', 2)", "hé"),
         ("RIGHT('hello', 9)", "hello"),
         ("LPAD('7', 3, '0')", "007"),
@@ -208,7 +212,9 @@ VALUES: dict[str, list[tuple[str, object]]] = {
         ("TO_HEX(b'abc')", "616263"),
         ("TO_HEX(MD5('abc'))", "900150983cd24fb0d6963f7d28e17f72"),
         ("TO_HEX(SHA256(''))", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        ("TO_HEX(SHA1('abc'))", "a9993e364706816aba3e25717850c26c9cd0d89d"),
         ("TO_BASE64(b'abc')", "YWJj"),
+        ("LENGTH(GENERATE_UUID())", 36),
         ("FROM_BASE64('YWJj')", b"abc"),
         ("TO_JSON_STRING(STRUCT(1 AS a, 'é\"' AS b, NULL AS c))", '{"a":1,"b":"é\\"","c":null}'),
         ("TO_JSON_STRING(['x', 'y'])", '["x","y"]'),
@@ -246,12 +252,12 @@ VALUES: dict[str, list[tuple[str, object]]] = {
         ),
         # Whole hours that have passed, not boundaries that were crossed.
         (
-            "TIMESTAMP_DIFF(TIMESTAMP '2024-01-01 02:01:00+00', TIMESTAMP '2024-01-01 01:59:00+00', HOUR)",
+            "TIMESTAMP_DIFF(TIMESTAMP '2024-01-01 02:01:00', TIMESTAMP '2024-01-01 01:59:00', HOUR)",
             0,
         ),
         ("TIMESTAMP_DIFF(TIMESTAMP '2018-08-14', TIMESTAMP '2018-10-14', DAY)", -61),
         (
-            "TIMESTAMP_DIFF(TIMESTAMP '2001-02-01 01:00:00', TIMESTAMP '2001-02-01 00:00:01', HOUR)",
+            "TIMESTAMP_DIFF(TIMESTAMP '2001-02-01', TIMESTAMP '2001-02-01 00:59:59', HOUR)",
             0,
         ),
         ("DATETIME_DIFF(DATETIME '2024-01-02 00:00:00', DATETIME '2024-01-01 23:59:59', DAY)", 1),
@@ -286,6 +292,22 @@ VALUES: dict[str, list[tuple[str, object]]] = {
         ("TIMESTAMP_MILLIS(1500)", dt.datetime(1970, 1, 1, 0, 0, 1, 500000, tzinfo=UTC)),
         ("TIMESTAMP_MICROS(1)", dt.datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=UTC)),
         ("LAST_DAY(DATE '2024-02-01')", dt.date(2024, 2, 29)),
+        ("DATE_FROM_UNIX_DATE(1)", dt.date(1970, 1, 2)),
+        ("TIME(DATETIME '2024-01-05 10:20:30')", dt.time(10, 20, 30)),
+        (
+            "DATETIME_ADD(DATETIME '2024-01-31 00:00:00', INTERVAL 1 MONTH)",
+            dt.datetime(2024, 2, 29),
+        ),
+        (
+            "DATETIME_SUB(DATETIME '2024-01-01 00:00:00', INTERVAL 1 HOUR)",
+            dt.datetime(2023, 12, 31, 23),
+        ),
+        ("DATETIME_TRUNC(DATETIME '2024-01-05 10:45:00', DAY)", dt.datetime(2024, 1, 5)),
+        ("DATETIME(2024, 1, 5, 10, 20, 30)", dt.datetime(2024, 1, 5, 10, 20, 30)),
+        ("FORMAT_DATETIME('%Y', DATETIME '2024-01-05 10:45:00')", "2024"),
+        ("PARSE_DATETIME('%Y-%m-%d', '2024-01-05')", dt.datetime(2024, 1, 5)),
+        ("CURRENT_DATE() = DATE(CURRENT_TIMESTAMP())", True),
+        ("DATE_DIFF(DATE(CURRENT_DATETIME()), CURRENT_DATE, DAY)", 0),
         ("FORMAT_DATE('%Y%m%d', DATE '2024-02-01')", "20240201"),
         ("FORMAT_DATE('%F', DATE '2024-02-01')", "2024-02-01"),
         ("FORMAT_TIMESTAMP('%H:%M', TIMESTAMP '2024-02-01 10:45:00+00')", "10:45"),
@@ -395,6 +417,13 @@ QUERIES: list[tuple[str, list[list[object]]]] = [
     ("SELECT STDDEV_SAMP(n), CORR(n, x), LOGICAL_AND(b), LOGICAL_OR(b) FROM t",
      [[pytest.approx(math.sqrt(0.5)), pytest.approx(-1), False, True]]),
     ("SELECT STDDEV(n) FROM t WHERE n = 1", [[None]]),
+    ("SELECT STDDEV_POP(n), VARIANCE(n), VAR_SAMP(n), VAR_POP(n) FROM t", [[0.5, 0.5, 0.5, 0.25]]),
+    ("SELECT COVAR_POP(n, x), COVAR_SAMP(n, x), ANY_VALUE(n) > 0 FROM t", [[-0.25, -0.5, True]]),
+    ("SELECT RAND() < 1 AS v", [[True]]),
+    ("SELECT n, FIRST_VALUE(n) OVER w AS f, NTH_VALUE(n, 2) OVER w AS s, LEAD(n) OVER w AS l, "
+     "DENSE_RANK() OVER w AS r, CUME_DIST() OVER w AS c, PERCENT_RANK() OVER w AS p "
+     "FROM t WHERE n > 0 WINDOW w AS (ORDER BY n DESC) ORDER BY n",
+     [[1, 2, 1, None, 2, 1.0, 1.0], [2, 2, None, 1, 1, 0.5, 0.0]]),
     ("SELECT ARRAY_AGG(n IGNORE NULLS ORDER BY n DESC LIMIT 1) FROM t", [[[2]]]),
     ("SELECT ARRAY_AGG(DISTINCT b IGNORE NULLS ORDER BY b) FROM t", [[[False, True]]]),
     ("SELECT ARRAY_AGG(STRUCT(n, s AS name) ORDER BY n) FROM t WHERE n > 0",
@@ -565,3 +594,142 @@ def test_what_the_local_engine_would_have_to_guess_is_refused_by_name(
 ) -> None:
     with pytest.raises(UnsupportedLocally, match=name):
         rows(warehouse, sql)
+
+
+# --- Properties ---------------------------------------------------------------------------
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(values=st.lists(st.floats(allow_nan=False), min_size=1, max_size=30))
+def test_a_float_as_text_is_the_shortest_that_reads_back_in_15_or_17_digits(
+    warehouse: DuckDBWarehouse, values: list[float]
+) -> None:
+    def expected(value: float) -> str:
+        short = f"{value:.15g}"
+        text = short if float(short) == value else f"{value:.17g}"
+        return "0" if value == 0 else text
+
+    given_ = Parameter(Column("v", "FLOAT64", "REPEATED"), values)
+
+    found = rows(
+        warehouse,
+        "SELECT CAST(e AS STRING), SAFE_CAST(CAST(e AS STRING) AS FLOAT64) "
+        "FROM UNNEST(@v) AS e WITH OFFSET AS o ORDER BY o",
+        given_,
+    )
+
+    assert found == [[expected(value), value] for value in values]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(texts=st.lists(st.text("0123456789+-.eExX_ ab", max_size=6), min_size=1, max_size=40))
+def test_only_whole_numbers_are_cast_to_int64(warehouse: DuckDBWarehouse, texts: list[str]) -> None:
+    def expected(text: str) -> int | None:
+        if re.fullmatch(r"0[xX][0-9a-fA-F]+", text):
+            return int(text, 16)
+        return int(text) if re.fullmatch(r" *[+-]?[0-9]+ *", text) else None
+
+    found = rows(
+        warehouse,
+        "SELECT SAFE_CAST(e AS INT64) FROM UNNEST(@v) AS e WITH OFFSET AS o ORDER BY o",
+        Parameter(Column("v", "STRING", "REPEATED"), texts),
+    )
+
+    assert found == [[expected(text)] for text in texts]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    pairs=st.lists(
+        st.tuples(
+            st.datetimes(dt.datetime(1970, 1, 1), dt.datetime(2100, 1, 1)),
+            st.datetimes(dt.datetime(1970, 1, 1), dt.datetime(2100, 1, 1)),
+        ),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_time_passed_is_whole_units_towards_zero_and_days_are_boundaries(
+    warehouse: DuckDBWarehouse, pairs: list[tuple[dt.datetime, dt.datetime]]
+) -> None:
+    hour = dt.timedelta(hours=1)
+    first, second = zip(*pairs, strict=True)
+
+    found = rows(
+        warehouse,
+        "SELECT TIMESTAMP_DIFF(a, b, HOUR), DATE_DIFF(DATE(a), DATE(b), DAY), "
+        "DATE_DIFF(DATE(a), DATE(b), WEEK), EXTRACT(DAYOFWEEK FROM a) "
+        "FROM UNNEST(@a) AS a WITH OFFSET AS i "
+        "INNER JOIN UNNEST(@b) AS b WITH OFFSET AS j ON i = j ORDER BY i",
+        Parameter(Column("a", "TIMESTAMP", "REPEATED"), [v.replace(tzinfo=UTC) for v in first]),
+        Parameter(Column("b", "TIMESTAMP", "REPEATED"), [v.replace(tzinfo=UTC) for v in second]),
+    )
+
+    # The ordinal of 0001-01-01, a Monday, is 1; so weeks that begin on Sunday are ordinal // 7.
+    assert found == [
+        [
+            (a - b) // hour if a >= b else -((b - a) // hour),
+            a.toordinal() - b.toordinal(),
+            a.toordinal() // 7 - b.toordinal() // 7,
+            a.isoweekday() % 7 + 1,
+        ]
+        for a, b in pairs
+    ]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    texts=st.lists(st.text(max_size=8).filter(lambda t: "\0" not in t), min_size=1, max_size=20),
+    position=st.integers(-10, 10),
+    length=st.integers(0, 6),
+)
+def test_strings_are_cut_and_folded_by_code_points(
+    warehouse: DuckDBWarehouse, texts: list[str], position: int, length: int
+) -> None:
+    def cut(text: str) -> str:
+        start = position - 1 if position > 0 else len(text) + position if position < 0 else 0
+        start = max(start, 0)
+        return text[start : start + length]
+
+    found = rows(
+        warehouse,
+        "SELECT SUBSTR(e, @p, @n), LENGTH(e), LOWER(e), UPPER(e), TRIM(e), NORMALIZE(e, NFKC) "
+        "FROM UNNEST(@v) AS e WITH OFFSET AS o ORDER BY o",
+        Parameter(Column("v", "STRING", "REPEATED"), texts),
+        Parameter(Column("p", "INT64"), position),
+        Parameter(Column("n", "INT64"), length),
+    )
+
+    # Python's strip also takes the four separators U+001C to U+001F, which are no White_Space.
+    blanks = "".join(
+        c for c in map(chr, range(0x3001)) if c.isspace() and c not in "\x1c\x1d\x1e\x1f"
+    )
+    assert found == [
+        [cut(t), len(t), t.lower(), t.upper(), t.strip(blanks), unicodedata.normalize("NFKC", t)]
+        for t in texts
+    ]
+
+
+# --- The documentation --------------------------------------------------------------------
+
+DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "local.md").read_text()
+
+
+def test_the_document_lists_exactly_the_functions_that_run() -> None:
+    listed = DOCUMENT.split("**These functions run")[1].split("```")[1].split()
+
+    assert listed == sorted(admitted())
+
+
+@pytest.mark.parametrize("sql", re.findall(r"^\| `(.+?)` \|", DOCUMENT, re.MULTILINE))
+def test_what_the_document_says_is_refused_is_refused(warehouse: DuckDBWarehouse, sql: str) -> None:
+    with pytest.raises(UnsupportedLocally):
+        rows(warehouse, sql)
+
+
+def test_every_function_that_runs_is_tried_here() -> None:
+    tried = Path(__file__).read_text()
+
+    untried = {name for name in admitted() if f"{name}(" not in tried}
+
+    assert untried == set()

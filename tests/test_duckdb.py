@@ -695,7 +695,7 @@ def test_a_query_over_its_limit_is_not_run(sized: DuckDBWarehouse) -> None:
 
 
 def test_a_timeout_cancels_the_query_and_frees_the_warehouse(warehouse: DuckDBWarehouse) -> None:
-    with pytest.raises(QueryTimeout, match="0.2 s"):
+    with pytest.raises(QueryTimeout, match=r"0\.2 s"):
         warehouse.run(Statement(ENDLESS, timeout=0.2))
     with pytest.raises(QueryTimeout):
         write(warehouse, ENDLESS, timeout=0.2)
