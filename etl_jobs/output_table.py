@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -105,13 +105,17 @@ class OutputTable:
         Raises:
             ContractError: the table has other columns than the contract.
         """
-        from google.api_core.exceptions import NotFound
+        from google.api_core.exceptions import Conflict, NotFound
 
         promised = self._query.columns
         try:
             found = self._warehouse.table(self.name).schema
         except NotFound:
-            self._warehouse.create_table(self.name, promised, partition_by=self._query.partition)
+            # Another run may make it at the same moment.
+            with suppress(Conflict):
+                self._warehouse.create_table(
+                    self.name, promised, partition_by=self._query.partition
+                )
             found = promised
         if [(c.name, c.type) for c in found] != [(c.name, c.type) for c in promised]:
             raise ContractError(

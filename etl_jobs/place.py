@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -108,8 +108,12 @@ def open_place(place: Place) -> None:
 
 
 def _prepare(place: Place) -> None:
+    from google.api_core.exceptions import Conflict
+
     there = place.warehouse.datasets()
     for name in (_RAW_DATASET, DATASET):
         if name not in there:
-            place.warehouse.create_dataset(name)
+            # Another run may make it at the same moment.
+            with suppress(Conflict):
+                place.warehouse.create_dataset(name)
     place.store.create_bucket(LOCAL_BUCKET, if_exists="keep")
