@@ -252,7 +252,7 @@ VALUES: dict[str, list[tuple[str, object]]] = {
         ),
         # Whole hours that have passed, not boundaries that were crossed.
         (
-            "TIMESTAMP_DIFF(TIMESTAMP '2024-01-01 02:01:00', TIMESTAMP '2024-01-01 01:59:00', HOUR)",
+            "TIMESTAMP_DIFF(TIMESTAMP '2024-01-01 02:01:00', TIMESTAMP '2024-01-01 01:59:0', HOUR)",
             0,
         ),
         ("TIMESTAMP_DIFF(TIMESTAMP '2018-08-14', TIMESTAMP '2018-10-14', DAY)", -61),
