@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 
 import pytest
 
 from etl_jobs.checks import checks_sql
 from etl_jobs.contract import parse_bytes, read_query
 from etl_jobs.errors import ContractError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEADER = """\
 /*

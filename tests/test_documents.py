@@ -120,4 +120,6 @@ def test_every_public_name_is_documented(name: str) -> None:
 
 def test_no_page_names_a_path_of_a_machine() -> None:
     for page in PAGES:
-        assert not re.search(r"/(home|root|work|tmp|Users)/", page.read_text(encoding="utf-8")), page
+        assert not re.search(r"/(home|root|work|tmp|Users)/", page.read_text(encoding="utf-8")), (
+            page
+        )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
 from etl_jobs.errors import ContractError, JobError
 from etl_jobs.job import Jobs, sql_folder
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def write_job(folder: Path, name: str, output: str, reads: str) -> None:

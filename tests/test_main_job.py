@@ -14,7 +14,10 @@ from etl_jobs.cli import main
 from gcp_accessor import BigQueryAccessor, CloudStorageAccessor
 from gcp_accessor.backends.duckdb import DuckDBWarehouse
 from tests.stand_ins.bigquery import BigQueryStandIn
-from tests.stand_ins.cloud_storage import CloudStorageStandIn
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.stand_ins.cloud_storage import CloudStorageStandIn
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"

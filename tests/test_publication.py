@@ -6,12 +6,15 @@ import json
 import os
 import threading
 from datetime import date
-from pathlib import Path
 
 import pytest
 
 from gcp_accessor import CloudStorageAccessor, CorruptRun, Publication
-from gcp_accessor.publication import PublicationRun
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gcp_accessor.publication import PublicationRun
+    from pathlib import Path
 
 DAY = date(2024, 3, 1)
 URI = "gs://lessons/irt/items"
