@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,7 +15,6 @@ from etl_jobs.cli import main
 from gcp_accessor import BigQueryAccessor, CloudStorageAccessor
 from gcp_accessor.backends.duckdb import DuckDBWarehouse
 from tests.stand_ins.bigquery import BigQueryStandIn
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.stand_ins.cloud_storage import CloudStorageStandIn

@@ -6,15 +6,16 @@ import json
 import os
 import threading
 from datetime import date
+from typing import TYPE_CHECKING
 
 import pytest
 
 from gcp_accessor import CloudStorageAccessor, CorruptRun, Publication
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gcp_accessor.publication import PublicationRun
     from pathlib import Path
+
+    from gcp_accessor.publication import PublicationRun
 
 DAY = date(2024, 3, 1)
 URI = "gs://lessons/irt/items"

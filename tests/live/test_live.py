@@ -10,6 +10,7 @@ import os
 import uuid
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from google.api_core.exceptions import PreconditionFailed
@@ -19,7 +20,6 @@ from etl_jobs.place import Place
 from etl_jobs.run import parse_settings, run_plan
 from gcp_accessor import BigQueryAccessor, CloudStorageAccessor, CostLimitExceeded
 from tests.test_sql_cases import columns_of
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
