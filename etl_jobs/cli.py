@@ -165,8 +165,6 @@ def _say_outcome(outcome: Outcome, place: Place) -> None:
 
 
 def _show(options: Namespace) -> None:
-    from google.api_core.exceptions import NotFound
-
     from etl_jobs.errors import JobError, Misuse
 
     job = options.job
@@ -177,15 +175,13 @@ def _show(options: Namespace) -> None:
     except ValueError as error:
         # A name that no run and no job can have.
         raise Misuse(str(error)) from error
-    except NotFound:
-        # A folder in which nothing ran has no bucket yet. Showing makes none.
-        if place.store.local is None or options.bucket:
-            raise
-        manifest = None
     if manifest is None:
         job = _jobs(options).find(job).name
-        where = place.store.local or f"gs://{place.bucket}"
-        raise JobError(f"{job} has published nothing in {where}; run `etl-jobs run {job}` first")
+        folder = f" of the folder {options.local}" if options.local else ""
+        raise JobError(
+            f"{job} has published nothing in gs://{place.bucket}{folder}; run `etl-jobs run {job}` "
+            "first"
+        )
     facts = manifest.facts
     metrics = dict(facts["metrics"])
     notes = metrics.pop("notes", ())
