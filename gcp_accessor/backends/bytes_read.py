@@ -64,7 +64,8 @@ def bytes_read(
     for name, schema in schemas.items():
         used = {column for use in uses if use.table == name for column in use.columns}
         columns = [column for column in schema if column.name.lower() in used]
-        condition, values = "TRUE", {}
+        condition = "TRUE"
+        values: dict[str, object] = {}
         partition_by = catalog.details(name).partition_by
         if partition_by is not None:
             pruned = [_days(use, partition_by, parameters) for use in uses if use.table == name]
@@ -88,10 +89,11 @@ class _Use:
 
 
 def _uses(tree: exp.Expr, schemas: dict[TableName, tuple[Column, ...]]) -> list[_Use]:
-    known: dict[str, dict[str, dict[str, str]]] = {}
+    datasets: dict[str, dict[str, dict[str, str]]] = {}
     for name, columns in schemas.items():
         kinds = {column.name: column.type for column in columns}
-        known.setdefault(name.dataset or "", {})[name.table] = kinds
+        datasets.setdefault(name.dataset or "", {})[name.table] = kinds
+    known: dict[str, object] = {**datasets}
     try:
         qualified = qualify(
             tree.copy(),

@@ -13,7 +13,7 @@ column, but not yet that of an aggregate in the same SELECT.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sqlglot import exp
 
@@ -74,11 +74,11 @@ def _group_key(select: exp.Select, item: exp.Expr) -> exp.Expr:
     if isinstance(item, exp.Literal) and not item.is_string:
         position = int(item.name) - 1
         if position < len(select.expressions):
-            return select.expressions[position].unalias()
+            return cast("exp.Expr", select.expressions[position].unalias())
     if isinstance(item, exp.Column) and not item.table:
         for projection in select.expressions:
             if isinstance(projection, exp.Alias) and _same(projection.alias, item.name):
-                return projection.this
+                return cast("exp.Expr", projection.this)
     return item
 
 

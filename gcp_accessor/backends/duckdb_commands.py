@@ -46,9 +46,8 @@ def run_command(
 def _spelled(tree: exp.Expr) -> str:
     if isinstance(tree, exp.Command):
         return tree.name.upper()
-    return {exp.Declare: "DECLARE", exp.Export: "EXPORT DATA"}.get(
-        type(tree), type(tree).__name__.upper()
-    )
+    kind = type(tree).__name__
+    return {"Export": "EXPORT DATA"}.get(kind, kind.upper())
 
 
 class _Command:

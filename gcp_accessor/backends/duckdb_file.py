@@ -85,7 +85,7 @@ class DatabaseFile:
         import duckdb
 
         self._sweep()
-        settings = {
+        settings: dict[str, str | bool | int | float | list[str]] = {
             "temp_directory": str(self.scratch / "duckdb"),
             # A name in a statement is a table; never a file, a variable or the network.
             "autoinstall_known_extensions": "false",

@@ -62,6 +62,7 @@ def _add(connection: DuckDBPyConnection, name: str, added: set[str]) -> None:
 
 def _add_python(connection: DuckDBPyConnection, name: str, function: Callable[[str], str]) -> None:
     import pyarrow as pa
+    from duckdb.func import PythonUDFType
     from duckdb.sqltypes import VARCHAR
 
     def on_arrow(texts: Any) -> Any:
@@ -71,4 +72,4 @@ def _add_python(connection: DuckDBPyConnection, name: str, function: Callable[[s
 
     # The types are said here and not in annotations, which DuckDB would read.
     on_arrow.__annotations__ = {}
-    connection.create_function(name, on_arrow, [VARCHAR], VARCHAR, type="arrow")
+    connection.create_function(name, on_arrow, [VARCHAR], VARCHAR, type=PythonUDFType.ARROW)

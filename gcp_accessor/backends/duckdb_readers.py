@@ -19,7 +19,7 @@ from gcp_accessor.errors import LoadFailed
 from gcp_accessor.schema import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from duckdb import DuckDBPyConnection
 
@@ -238,11 +238,8 @@ def _jsonvalue_of(column: Column, value: str, depth: int = 0) -> str:
 
 # --- Parquet ------------------------------------------------------------------------------
 
-_WIDER: dict[str, Callable[[str], bool]] = {
-    "FLOAT64": lambda found: found == "INT64",
-    "NUMERIC": lambda found: found == "INT64",
-    "JSON": lambda found: found == "STRING",
-}
+# What a Parquet file may hold in the place of another type.
+_WIDER = {"FLOAT64": "INT64", "NUMERIC": "INT64", "JSON": "STRING"}
 
 
 def read_parquet(
@@ -272,10 +269,8 @@ def read_parquet(
             )
             values.append(f"{absent} AS {quoted(column.name)}")
             continue
-        wider = _WIDER.get(column.type, lambda _: False)(found.type)
-        if (found.type != column.type and not wider) or (found.mode == "REPEATED") != (
-            column.mode == "REPEATED"
-        ):
+        fits = found.type == column.type or found.type == _WIDER.get(column.type)
+        if not fits or (found.mode == "REPEATED") != (column.mode == "REPEATED"):
             problems.append(
                 f"the column {column.name!r} is {found.type} in the file, not {column.type}"
             )

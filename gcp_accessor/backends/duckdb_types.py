@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gcp_accessor.errors import UnsupportedLocally
-from gcp_accessor.schema import Column
+from gcp_accessor.schema import Column, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +39,8 @@ _BIGQUERY = {duckdb: bigquery for bigquery, duckdb in _DUCKDB.items()} | {
     "TIMESTAMP_NS": "DATETIME",
 }
 
+_NESTED = ("list", "array", "struct")
+
 
 def quoted(name: str) -> str:
     """An identifier, safe to place in DuckDB's SQL."""
@@ -70,16 +72,17 @@ def duckdb_type(column: Column) -> str:
 
 def column_of(name: str, type_: DuckDBPyType, *, required: bool = False) -> Column:
     """The BigQuery column that a column of DuckDB stands for."""
+    children = cast("list[tuple[str, DuckDBPyType]]", type_.children) if type_.id in _NESTED else []
     if type_.id in ("list", "array"):
-        element = column_of(name, type_.children[0][1])
+        element = column_of(name, children[0][1])
         if element.mode == "REPEATED":
             raise UnsupportedLocally(
                 f"the column {name!r} is an array of arrays, which BigQuery does not have"
             )
         return Column(name, element.type, "REPEATED", fields=element.fields)
-    mode = "REQUIRED" if required else "NULLABLE"
+    mode: Mode = "REQUIRED" if required else "NULLABLE"
     if type_.id == "struct":
-        fields = tuple(column_of(field, inner) for field, inner in type_.children)
+        fields = tuple(column_of(field, inner) for field, inner in children)
         return Column(name, "STRUCT", mode, fields=fields)
     if type_.id == "decimal":
         return Column(name, "NUMERIC", mode)

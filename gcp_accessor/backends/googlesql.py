@@ -26,7 +26,8 @@ _SPECIAL_FORMS = ("CAST", "SAFE_CAST", "EXTRACT", "ARRAY")
 class GoogleSQL(BigQuery):
     """BigQuery's dialect without sqlglot's reading of the functions."""
 
-    class Parser(BigQuery.Parser):
+    # sqlglot makes the class as it is imported, which mypy does not see.
+    class Parser(BigQuery.Parser):  # type: ignore[misc, valid-type]
         """Leaves every ordinary call as it was written."""
 
         # sqlglot reads both from the class.
@@ -171,7 +172,7 @@ _ADMITTED_WHOLE = frozenset(
         "WindowSpec",
     )
 )
-_SPELLED = {
+_SPELLED: dict[type[exp.Expr], str] = {
     exp.Pivot: "PIVOT and UNPIVOT",
     exp.TableSample: "TABLESAMPLE",
     exp.HavingMax: "ANY_VALUE(... HAVING MAX ...)",
@@ -315,8 +316,8 @@ def _is_cte(table: exp.Table) -> bool:
 
 def _visible_ctes(node: exp.Expr) -> Iterator[exp.CTE]:
     """The WITH steps that a name at this place may mean: never a step that comes later."""
-    while node.parent is not None:
-        parent = node.parent
+    parent = node.parent
+    while parent is not None:
         if isinstance(parent, exp.With):
             steps = parent.expressions
             yield from steps if parent.recursive else steps[: steps.index(node)]
@@ -324,4 +325,5 @@ def _visible_ctes(node: exp.Expr) -> Iterator[exp.CTE]:
             parent = parent.parent
         elif isinstance(with_ := parent.args.get("with_"), exp.With):
             yield from with_.expressions
-        node = parent
+        if parent is not None:
+            node, parent = parent, parent.parent
