@@ -184,9 +184,13 @@ def parse_sql(sql: str) -> exp.Expr:
         if not detail:
             raise ValueError(f"the SQL does not parse: {error}") from error
         first = detail[0]
+        problem = str(first["description"])
+        if problem.startswith("Required keyword"):
+            # The rest names a class of the parser's.
+            problem = "something is missing before it"
         raise ValueError(
             f"the SQL does not parse at line {first['line']}, column {first['col']}, "
-            f"near {first['highlight']!r}: {first['description']}"
+            f"near {first['highlight']!r}: {problem}"
         ) from error
     if len(trees) != 1:
         raise ValueError(f"expected one statement, found {len(trees)}")
