@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable, Sequence
 
+    from etl_jobs.inputs.mapping import LogMapping
     from etl_jobs.job import Job, Jobs
-    from etl_jobs.mapping import LogMapping
     from etl_jobs.place import Place
     from etl_jobs.run import Outcome
 
@@ -131,7 +131,7 @@ def _as_of(options: Namespace) -> date:
 
 def _mapping(options: Namespace, jobs: Jobs) -> LogMapping | None:
     from etl_jobs.errors import Misuse
-    from etl_jobs.mapping import read_mapping
+    from etl_jobs.inputs.mapping import read_mapping
 
     if options.map is None:
         return None
@@ -141,7 +141,7 @@ def _mapping(options: Namespace, jobs: Jobs) -> LogMapping | None:
 
 
 def _load_inputs(options: Namespace, jobs: Jobs, mapping: LogMapping | None, place: Place) -> None:
-    from etl_jobs.inputs import load_input
+    from etl_jobs.inputs.load import load_input
 
     for table, path in options.input:
         loaded = load_input(place.warehouse, table, Path(path), mapping, sources=jobs.sources)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gcp_accessor.formats import Format
+    from gcp_accessor.tabular.formats import Format
 
 
 @dataclass(frozen=True, slots=True)

@@ -318,7 +318,7 @@ class BigQueryAccessor(FirstNames):
             raise UnsupportedLocally(
                 f"this accessor works on the folder {self.local}, without a client of Google's"
             )
-        from gcp_accessor.backends.google_bigquery import GoogleWarehouse
+        from gcp_accessor.backends.google.bigquery import GoogleWarehouse
 
         backend = self._backend
         if not isinstance(backend, GoogleWarehouse):
@@ -354,12 +354,12 @@ class BigQueryAccessor(FirstNames):
     def _open(self) -> WarehouseBackend:
         if self.local is not None:
             try:
-                from gcp_accessor.backends.duckdb import DuckDBWarehouse
+                from gcp_accessor.backends.duckdb.warehouse import DuckDBWarehouse
             except ImportError as error:
                 raise MissingExtra("working on a folder", "local") from error
             local: WarehouseBackend = DuckDBWarehouse(self.local)
             return local
-        from gcp_accessor.backends.google_bigquery import GoogleWarehouse
+        from gcp_accessor.backends.google.bigquery import GoogleWarehouse
 
         return GoogleWarehouse(
             self.project,

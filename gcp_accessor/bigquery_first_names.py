@@ -77,7 +77,7 @@ class FirstNames:
             return dataset in self._backend.datasets()
         from google.api_core.exceptions import NotFound
 
-        from gcp_accessor.backends.google_advice import advice
+        from gcp_accessor.backends.google.advice import advice
 
         # One small request, where listing datasets or tables takes one for every page.
         try:
@@ -276,8 +276,8 @@ class FirstNames:
         client = self.bq_client
         from google.cloud import bigquery
 
-        from gcp_accessor.backends.google_advice import advice
-        from gcp_accessor.backends.google_schema import table_reference
+        from gcp_accessor.backends.google.advice import advice
+        from gcp_accessor.backends.google.schema import table_reference
 
         config = bigquery.LoadJobConfig(
             source_format=source_format,

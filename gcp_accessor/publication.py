@@ -33,9 +33,9 @@ from gcp_accessor.manifest import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gcp_accessor.formats import Format
     from gcp_accessor.storage import CloudStorageAccessor
     from gcp_accessor.tabular import As
+    from gcp_accessor.tabular.formats import Format
 
 Outcome = Literal["published", "already published", "held", "newer is published"]
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from gcp_accessor import tabular
 from gcp_accessor.backends import StoredObject
-from gcp_accessor.formats import Format, content_type_of, format_of
 from gcp_accessor.storage_first_names import FirstNames, UploadedObject
-from gcp_accessor.streams import Sink, decompressed, text_into
+from gcp_accessor.tabular.formats import Format, content_type_of, format_of
+from gcp_accessor.tabular.streams import Sink, decompressed, text_into
 from gcp_accessor.uris import check_bucket, check_name, split_glob, split_object_uri, split_uri
 
 if TYPE_CHECKING:
@@ -376,7 +376,7 @@ class CloudStorageAccessor(FirstNames):
 
                 self._made = FolderBackend(self.local)
             else:
-                from gcp_accessor.backends.google_storage import GoogleStorageBackend
+                from gcp_accessor.backends.google.storage import GoogleStorageBackend
 
                 self._made = GoogleStorageBackend(
                     self._project, self._credentials, self._client, self._timeout

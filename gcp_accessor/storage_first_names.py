@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from google.cloud.storage import Blob, Client
 
     from gcp_accessor.backends import BucketBackend
-    from gcp_accessor.backends.google_storage import GoogleStorageBackend
+    from gcp_accessor.backends.google.storage import GoogleStorageBackend
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 from gcp_accessor.errors import LoadFailed, MissingExtra, SchemaMismatch
-from gcp_accessor.json_text import line_of
 from gcp_accessor.python_values import coerce, common_column, infer_column
+from gcp_accessor.tabular.json_text import line_of
 from gcp_accessor.type_names import type_name
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ def _write_parquet(
     try:
         import pyarrow as pa
 
-        from gcp_accessor import arrow_files
         from gcp_accessor.arrow import arrow_schema, columns_of
+        from gcp_accessor.tabular import arrow_files
     except ImportError as error:
         raise MissingExtra("loading a DataFrame or Arrow", "pandas") from error
     try:

@@ -64,7 +64,7 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BigQue
         with BigQueryAccessor(local=root) as accessor:
             yield accessor
         return
-    from gcp_accessor.backends.duckdb import DuckDBWarehouse
+    from gcp_accessor.backends.duckdb.warehouse import DuckDBWarehouse
     from tests.stand_ins.bigquery import BigQueryStandIn
 
     with BigQueryStandIn(DuckDBWarehouse(root)) as service, service.accessor() as accessor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
 import pytest
 
 from etl_jobs.checks import checks_sql
 from etl_jobs.contract import parse_bytes, read_query
 from etl_jobs.errors import ContractError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gcp_accessor.backends import Parameter, Statement
-from gcp_accessor.backends.dialect_functions import admitted
-from gcp_accessor.backends.duckdb import DuckDBWarehouse
+from gcp_accessor.backends.duckdb.warehouse import DuckDBWarehouse
+from gcp_accessor.backends.googlesql.functions import admitted
 from gcp_accessor.errors import UnsupportedLocally
 from gcp_accessor.schema import Column, TableName
 

@@ -22,12 +22,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gcp_accessor.backends import LoadSettings, Parameter, Statement
-from gcp_accessor.backends.duckdb import DuckDBWarehouse
-from gcp_accessor.backends.duckdb_result import keep
+from gcp_accessor.backends.duckdb.result import keep
+from gcp_accessor.backends.duckdb.warehouse import DuckDBWarehouse
 from gcp_accessor.backends.folder import FolderBackend
-from gcp_accessor.csv_text import line_of
 from gcp_accessor.errors import CostLimitExceeded, LoadFailed, QueryTimeout
 from gcp_accessor.schema import Column, TableName
+from gcp_accessor.tabular.csv_text import line_of
 
 UTC = dt.UTC
 TABLE = TableName("t", "d")
@@ -721,7 +721,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).resolve().parents[1])!r})
 from gcp_accessor.backends import Statement
-from gcp_accessor.backends.duckdb import DuckDBWarehouse
+from gcp_accessor.backends.duckdb.warehouse import DuckDBWarehouse
 from gcp_accessor.schema import TableName
 warehouse = DuckDBWarehouse(Path(sys.argv[1]))
 """

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pyarrow import parquet
 
-from etl_jobs.inputs import LoadedInput, convert_file, load_input
+from etl_jobs.inputs.load import LoadedInput, convert_file, load_input
+from etl_jobs.inputs.mapping import read_mapping
 from etl_jobs.job import sql_folder
-from etl_jobs.mapping import read_mapping
 from gcp_accessor import BigQueryAccessor
 
 if TYPE_CHECKING:

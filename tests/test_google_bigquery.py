@@ -15,7 +15,7 @@ from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError
 
 from gcp_accessor import BigQueryAccessor
-from gcp_accessor.backends.duckdb import DuckDBWarehouse
+from gcp_accessor.backends.duckdb.warehouse import DuckDBWarehouse
 from gcp_accessor.errors import QueryTimeout
 from gcp_accessor.schema import TableName
 from tests.stand_ins.bigquery import BigQueryStandIn
@@ -302,7 +302,7 @@ def test_no_credentials_is_an_error_that_says_how_to_sign_in(
 
 
 def test_a_partition_is_addressed_by_its_unit(service: BigQueryStandIn) -> None:
-    from gcp_accessor.backends.google_schema import table_reference, time_partitioning
+    from gcp_accessor.backends.google.schema import table_reference, time_partitioning
 
     units = {}
     for partition in ("2024", "202403", "20240301", "2024030109"):

@@ -58,7 +58,7 @@ def test_rows_are_read_from_google_without_pyarrow_or_pandas() -> None:
     run("""
 for name in ("pandas", "pyarrow", "google.cloud.bigquery_storage"):
     sys.modules[name] = None
-import gcp_accessor.backends.google_bigquery
+import gcp_accessor.backends.google.bigquery
 from gcp_accessor.query_result import QueryResult
 from gcp_accessor.backends import QueryStats
 from gcp_accessor.errors import MissingExtra

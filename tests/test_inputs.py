@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from etl_jobs.errors import ContractError, InputError, JobError, TooFewResponses
-from etl_jobs.inputs import convert_file, load_input
-from etl_jobs.logs import checked_text, ndjson_log
-from etl_jobs.mapping import LogMapping, read_mapping
+from etl_jobs.inputs.load import convert_file, load_input
+from etl_jobs.inputs.logs import checked_text, ndjson_log
+from etl_jobs.inputs.mapping import LogMapping, read_mapping
 from etl_jobs.sources import load_sources
 
 if TYPE_CHECKING:

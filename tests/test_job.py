@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
 from etl_jobs.errors import ContractError, JobError
 from etl_jobs.job import Jobs, sql_folder
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

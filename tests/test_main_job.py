@@ -13,7 +13,7 @@ from google.auth.credentials import AnonymousCredentials
 
 from etl_jobs.cli import main
 from gcp_accessor import BigQueryAccessor, CloudStorageAccessor
-from gcp_accessor.backends.duckdb import DuckDBWarehouse
+from gcp_accessor.backends.duckdb.warehouse import DuckDBWarehouse
 from tests.stand_ins.bigquery import BigQueryStandIn
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcp_accessor import UnsafeContent, tabular
-from gcp_accessor.streams import decompressed
+from gcp_accessor.tabular.streams import decompressed
 
 ROOT = Path(__file__).resolve().parents[1]
 

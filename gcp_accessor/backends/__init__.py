@@ -6,13 +6,14 @@ Google, DuckDB or a folder carries them out. Both raise `google.api_core.excepti
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
     from pyarrow import RecordBatch
 
     from gcp_accessor.schema import Column, TableName

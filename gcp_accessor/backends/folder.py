@@ -22,9 +22,9 @@ import google_crc32c
 from google.api_core.exceptions import Conflict, NotFound, PreconditionFailed
 
 from gcp_accessor.backends import StoredObject
-from gcp_accessor.backends.storage_advice import advised
+from gcp_accessor.backends.google.storage_advice import advised
 from gcp_accessor.errors import UnsupportedLocally
-from gcp_accessor.formats import content_type_of
+from gcp_accessor.tabular.formats import content_type_of
 from gcp_accessor.uris import check_bucket, check_name
 
 if TYPE_CHECKING:

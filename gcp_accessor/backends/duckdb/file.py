@@ -1,0 +1,179 @@
+"""The warehouse's one file, which processes open by turns."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import threading
+import time
+from contextlib import contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from google.api_core.exceptions import ServiceUnavailable
+
+from gcp_accessor.backends.duckdb.errors import disk_errors
+from gcp_accessor.errors import QueryTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+# Between two attempts to open a file that another process holds.
+_PAUSE_SECONDS = 0.02
+_STALE_SECONDS = 86_400
+_WAIT_VARIABLE = "GCP_ACCESSOR_LOCAL_WAIT"
+_DEFAULT_WAIT_SECONDS = 30.0
+# Statements that write take turns within a process, where DuckDB would let one of two fail.
+_WRITING: dict[Path, threading.RLock] = {}
+_WRITING_GUARD = threading.Lock()
+
+
+class DatabaseFile:
+    """Opens `DIR/warehouse.duckdb` for one operation at a time.
+
+    DuckDB admits one process that writes. The file is opened for each operation (about
+    10 ms) and closed after it, so several processes share a folder by turns; threads of one
+    process share the open file.
+
+    Attributes:
+        wait_seconds: How long to wait for another process. GCP_ACCESSOR_LOCAL_WAIT, or 30.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.path = root / "warehouse.duckdb"
+        self.scratch = root / ".gcp_accessor" / "warehouse"
+        self.wait_seconds = float(os.environ.get(_WAIT_VARIABLE, _DEFAULT_WAIT_SECONDS))
+        self._swept = False
+        with _WRITING_GUARD:
+            self._writing = _WRITING.setdefault(self.path.absolute(), threading.RLock())
+
+    @contextmanager
+    def open(self, *, writes: bool = False) -> Iterator[DuckDBPyConnection]:
+        """Yield a connection that works in UTC.
+
+        Raises:
+            ServiceUnavailable: another process held the file for longer than wait_seconds.
+            OSError: the file cannot be written or read, as on a full disk.
+        """
+        with self._writing if writes else nullcontext(), disk_errors(self.path):
+            connection = self._connect()
+            try:
+                connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+                yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[DuckDBPyConnection]:
+        """Yield a connection whose writes are all kept, on disk, when the block ends, or none."""
+        with self.open(writes=True) as connection:
+            connection.begin()
+            try:
+                yield connection
+            except BaseException:
+                # An error of DuckDB's may have ended the transaction already.
+                with suppress(_duckdb_error()):
+                    connection.rollback()
+                raise
+            connection.commit()
+
+    def _connect(self) -> DuckDBPyConnection:
+        import duckdb
+
+        self._sweep()
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "temp_directory": str(self.scratch / "duckdb"),
+            # A name in a statement is a table; never a file, a variable or the network.
+            "autoinstall_known_extensions": "false",
+            "python_enable_replacements": "false",
+        }
+        if not self.path.exists():
+            self._create()
+        deadline = time.monotonic() + self.wait_seconds
+        while True:
+            try:
+                return duckdb.connect(str(self.path), config=settings)
+            except duckdb.IOException as error:
+                held = re.search(r"lock is held in (.*?\(PID (\d+)\))", str(error))
+                if held is None:
+                    raise
+                if time.monotonic() >= deadline:
+                    unavailable = ServiceUnavailable(
+                        f"{self.path} is held by another process, {held[1]}, and was not free "
+                        f"within {self.wait_seconds:g} s"
+                    )
+                    unavailable.add_note(
+                        f"Wait for process {held[2]} to end, or set {_WAIT_VARIABLE} to more "
+                        "seconds."
+                    )
+                    raise unavailable from error
+            time.sleep(_PAUSE_SECONDS)
+
+    def _create(self) -> None:
+        """Make an empty warehouse aside, then put it into its place.
+
+        Made there, a file cut short by a full disk or a kill could never be opened again.
+        """
+        import duckdb
+
+        new = self.scratch / f"{uuid4().hex}.duckdb"
+        try:
+            duckdb.connect(str(new)).close()
+            # Of two processes the first one's stays.
+            with suppress(FileExistsError):
+                os.link(new, self.path)
+        finally:
+            new.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left behind; nothing works for a day on one file."""
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        if self._swept:
+            return
+        self._swept = True
+        for entry in self.scratch.iterdir():
+            # Another process may sweep as well.
+            with suppress(FileNotFoundError):
+                if time.time() - entry.stat().st_mtime > _STALE_SECONDS:
+                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def _duckdb_error() -> type[Exception]:
+    import duckdb
+
+    return duckdb.Error
+
+
+@contextmanager
+def bounded(connection: DuckDBPyConnection, timeout: float | None) -> Iterator[None]:
+    """Interrupt what the block runs when its time is over.
+
+    Raises:
+        QueryTimeout: it was.
+    """
+    import duckdb
+
+    if timeout is None:
+        yield
+        return
+    over = threading.Event()
+
+    def interrupt() -> None:
+        over.set()
+        connection.interrupt()
+
+    timer = threading.Timer(timeout, interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (duckdb.InterruptException, RuntimeError) as error:
+        if over.is_set():
+            raise QueryTimeout(f"the query ran for {timeout:g} s and was cancelled") from error
+        raise
+    finally:
+        timer.cancel()

@@ -1,0 +1,253 @@
+"""BigQuery's operations on one DuckDB file: the local warehouse."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+from uuid import uuid4
+
+from google.api_core.exceptions import BadRequest, Conflict
+from sqlglot import exp
+
+from gcp_accessor.backends import Cursor, Estimate, LoadSettings, QueryStats, Statement, Table
+from gcp_accessor.backends.duckdb import files
+from gcp_accessor.backends.duckdb.bytes_read import bytes_of_table, bytes_read
+from gcp_accessor.backends.duckdb.catalog import Details, LocalCatalog, sql_name
+from gcp_accessor.backends.duckdb.commands import run_command
+from gcp_accessor.backends.duckdb.errors import google_errors
+from gcp_accessor.backends.duckdb.file import DatabaseFile, bounded
+from gcp_accessor.backends.duckdb.load import load_errors, read_files
+from gcp_accessor.backends.duckdb.query import Query, read_query
+from gcp_accessor.backends.duckdb.result import LocalCursor, keep
+from gcp_accessor.backends.duckdb.writes import Write, in_partition, write_rows
+from gcp_accessor.backends.folder import FolderBackend
+from gcp_accessor.backends.googlesql.parser import parse
+from gcp_accessor.errors import CostLimitExceeded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+    from gcp_accessor.backends import FileFormat, IfExists
+    from gcp_accessor.schema import Column, TableName
+
+
+class DuckDBWarehouse:
+    """A folder in BigQuery's place; its tables are in `warehouse.duckdb`.
+
+    Every operation is one transaction: done, and on disk, when the call returns, or not
+    done at all. The file is open only during an operation, so processes take turns.
+    """
+
+    def __init__(self, root: Path, project: str | None = None) -> None:
+        self.root = root
+        self.file = DatabaseFile(root)
+        self._project = project
+        self._buckets = FolderBackend(root)
+
+    # --- Statements -------------------------------------------------------------------
+
+    def run(self, statement: Statement) -> Cursor:
+        """Run one statement. Its rows are read at once and outlive the open file."""
+        started = time.monotonic()
+        tree = parse(statement.sql)
+        if isinstance(tree, exp.Query) and statement.destination is None:
+            return self._select(tree, statement, started)
+        with self._transaction() as (connection, catalog), bounded(connection, statement.timeout):
+            destination = statement.destination
+            if destination is not None and isinstance(tree, exp.Query):
+                read = self._write(connection, catalog, tree, statement, destination)
+            elif destination is not None:
+                raise BadRequest("only a query has a destination; this is another statement")
+            else:
+                run_command(connection, catalog, tree, statement)
+                read = 0
+        return LocalCursor((), 0, _stats(statement, started, read))
+
+    def _select(self, tree: exp.Query, statement: Statement, started: float) -> Cursor:
+        with self._reading() as (connection, catalog), bounded(connection, statement.timeout):
+            query = read_query(connection, catalog, tree, statement)
+            read = _within_limit(connection, catalog, query, statement)
+            # The result's file, should it need one, must be on the same disk as the folder.
+            result = connection.sql(query.sql, params=query.values)
+            total, batches = keep(query.schema, result.to_arrow_reader(65_536), self.file.scratch)
+        return LocalCursor(query.schema, total, _stats(statement, started, read), batches)
+
+    def _write(
+        self,
+        connection: DuckDBPyConnection,
+        catalog: LocalCatalog,
+        tree: exp.Query,
+        statement: Statement,
+        destination: TableName,
+    ) -> int:
+        catalog.require_dataset(destination.dataset)
+        query = read_query(connection, catalog, tree, statement)
+        read = _within_limit(connection, catalog, query, statement)
+        where = Write(
+            destination, statement.if_exists, statement.partition_by, statement.cluster_by
+        )
+        write_rows(connection, catalog, where, query.sql, query.schema, query.values)
+        return read
+
+    def estimate(self, statement: Statement) -> Estimate:
+        """What a query would read and give, without running it."""
+        tree = parse(statement.sql)
+        if not isinstance(tree, exp.Query):
+            raise BadRequest("only a query can be estimated locally")
+        with self._reading() as (connection, catalog):
+            query = read_query(connection, catalog, tree, statement)
+            size = bytes_read(connection, catalog, query.tree, query.tables, statement.parameters)
+        return Estimate(size, query.tables, query.schema)
+
+    # --- Files ------------------------------------------------------------------------
+
+    def load_file(self, file: BinaryIO, settings: LoadSettings) -> int:
+        """Load a file: all of its rows or none. Returns how many there were."""
+        with files.local_copies([file], self.file.scratch) as paths:
+            return self._load(paths, settings)
+
+    def load_uris(self, uris: Sequence[str], settings: LoadSettings) -> int:
+        """Load objects of the local buckets, `*` standing for any letters."""
+        with files.local_objects(uris, self._buckets, self.file.scratch) as paths:
+            return self._load(paths, settings)
+
+    def _load(self, paths: Sequence[Path], settings: LoadSettings) -> int:
+        with self._transaction() as (connection, catalog), bounded(connection, settings.timeout):
+            catalog.require_dataset(settings.table.dataset)
+            schema = settings.schema
+            if schema is None and settings.if_exists != "replace":
+                there = catalog.kind(settings.table) == "table"
+                schema = catalog.columns(settings.table) if there else None
+            source = read_files(connection, paths, settings, schema)
+            where = Write(
+                settings.table, settings.if_exists, settings.partition_by, settings.cluster_by
+            )
+            with load_errors(connection, source):
+                return write_rows(connection, catalog, where, source.sql, source.schema)
+
+    def export(self, table: TableName, uri: str, format: FileFormat, compress: bool) -> None:
+        """Write a table to one object of the local buckets, which appears whole."""
+        with self._reading() as (connection, catalog):
+            catalog.require(table)
+            condition = "TRUE"
+            if table.partition is not None:
+                condition = _partition_condition(catalog, table)
+            schema = catalog.columns(table)
+            rows = f"FROM {sql_name(table)} WHERE {condition}"
+            with files.exported(connection, rows, schema, format, self.file.scratch) as path:
+                files.publish(path, uri, self._buckets, compress=compress)
+
+    # --- Tables -----------------------------------------------------------------------
+
+    def copy(self, source: TableName, destination: TableName, if_exists: IfExists) -> None:
+        """Copy a table, or one partition, in one transaction; its partitioning goes along."""
+        with self._transaction() as (connection, catalog):
+            if catalog.require(source) == "view":
+                raise BadRequest(f"{source} is a view; only tables are copied")
+            held = catalog.details(source)
+            condition = "TRUE"
+            if source.partition is not None:
+                condition = _partition_condition(catalog, source)
+            partition_by, cluster_by = held.partition_by, held.cluster_by
+            if catalog.kind(destination) == "table" and if_exists == "append":
+                partition_by, cluster_by = None, ()
+            where = Write(destination, if_exists, partition_by, cluster_by)
+            rows = f"SELECT * FROM {sql_name(source)} WHERE {condition}"
+            write_rows(connection, catalog, where, rows, catalog.columns(source))
+
+    def table(self, name: TableName) -> Table:
+        """A table or view as it stands. Counting a large table's rows takes a moment."""
+        with self._reading() as (connection, catalog):
+            size = None
+            if catalog.require(name) == "table":
+                size = bytes_of_table(connection, catalog, name)
+            return catalog.describe(name, size=size)
+
+    def tables(self, dataset: str) -> list[str]:
+        """The names of a dataset's tables and views."""
+        with self._reading() as (_, catalog):
+            return catalog.tables(dataset)
+
+    def datasets(self) -> list[str]:
+        """The names of the datasets."""
+        with self._reading() as (_, catalog):
+            return catalog.datasets()
+
+    def create_dataset(self, dataset: str) -> None:
+        """Make a dataset; Conflict when it is there."""
+        with self._transaction() as (_, catalog):
+            catalog.create_dataset(dataset)
+
+    def create_table(
+        self,
+        name: TableName,
+        schema: tuple[Column, ...],
+        partition_by: str | None,
+        cluster_by: tuple[str, ...],
+    ) -> None:
+        """Make an empty table; Conflict when it is there."""
+        with self._transaction() as (_, catalog):
+            catalog.require_dataset(name.dataset)
+            if catalog.kind(name) is not None:
+                raise Conflict(f"Already Exists: Table local:{name.whole}")
+            catalog.create_table(name, schema, Details(partition_by, cluster_by))
+
+    def delete_table(self, name: TableName) -> None:
+        """Remove a table, a view, or one partition's rows; NotFound when there is none."""
+        with self._transaction() as (connection, catalog):
+            if name.partition is None:
+                catalog.drop(name)
+                return
+            catalog.require(name)
+            condition = _partition_condition(catalog, name)
+            connection.execute(f"DELETE FROM {sql_name(name)} WHERE {condition}")
+
+    def close(self) -> None:
+        """Nothing is open between operations."""
+
+    # --- The file ---------------------------------------------------------------------
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[DuckDBPyConnection, LocalCatalog]]:
+        with self.file.open() as connection, google_errors():
+            yield connection, LocalCatalog(connection, self._project)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[tuple[DuckDBPyConnection, LocalCatalog]]:
+        with self.file.transaction() as connection, google_errors():
+            yield connection, LocalCatalog(connection, self._project)
+
+
+def _partition_condition(catalog: LocalCatalog, name: TableName) -> str:
+    by = catalog.details(name).partition_by
+    if by is None:
+        raise BadRequest(f"{name.whole} is not partitioned, so it has no partition {name}")
+    return in_partition(name, by)
+
+
+def _within_limit(
+    connection: DuckDBPyConnection, catalog: LocalCatalog, query: Query, statement: Statement
+) -> int:
+    read = bytes_read(connection, catalog, query.tree, query.tables, statement.parameters)
+    limit = statement.max_bytes_billed
+    if limit is not None and read > limit:
+        error = CostLimitExceeded(
+            f"the query would read {read:,} bytes, more than the limit of {limit:,}; "
+            "nothing was run"
+        )
+        error.add_note("Filter on the partition column, select fewer columns, or raise the limit.")
+        raise error
+    return read
+
+
+def _stats(statement: Statement, started: float, read: int) -> QueryStats:
+    return QueryStats(
+        job_id=statement.job_id or f"local-{uuid4()}",
+        seconds=time.monotonic() - started,
+        bytes_processed=read,
+        bytes_billed=0,
+    )

@@ -1,0 +1,1 @@
+"""What alone imports Google's clients."""

@@ -1,0 +1,144 @@
+"""BigQuery's jobs: waiting for them, telling what they ended with, reading their rows."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from google.api_core import exceptions
+from google.cloud import bigquery
+from requests.exceptions import RequestException
+
+from gcp_accessor.backends import QueryStats
+from gcp_accessor.backends.google.advice import advice
+from gcp_accessor.backends.google.schema import columns
+from gcp_accessor.errors import CostLimitExceeded, QueryTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyarrow import RecordBatch
+
+_FIRST_PAGE_ROWS = 1_000
+_PAGE_ROWS = 50_000
+_CANCEL_SECONDS = 20.0
+_REQUEST_SECONDS = 120.0
+# As long as the client itself asks a failing service again.
+_RETRY_SECONDS = 600.0
+_RETRY = bigquery.DEFAULT_RETRY
+
+
+class GoogleCursor:
+    """The rows of a finished query job, paged through REST."""
+
+    def __init__(self, job: bigquery.QueryJob, *, stored: bool) -> None:
+        self._job = job
+        rows = job.result(page_size=_FIRST_PAGE_ROWS)
+        # BigQuery would answer with the whole destination, or with DDL's idea of a schema.
+        self._has_rows = not stored and rows.total_rows is not None
+        self.schema = columns(rows.schema) if self._has_rows else ()
+        self.total_rows: int = rows.total_rows if self._has_rows else 0
+        self.stats = QueryStats(
+            job_id=job.job_id,
+            seconds=(job.ended - job.started).total_seconds() if job.ended and job.started else 0,
+            bytes_processed=job.total_bytes_processed,
+            bytes_billed=job.total_bytes_billed,
+            cache_hit=bool(job.cache_hit),
+            slot_milliseconds=job.slot_millis,
+        )
+
+    def rows(self) -> Iterator[list[object]]:
+        """Each row as a list of Python values."""
+        if not self._has_rows:
+            return
+        with advice():
+            for row in self._job.result(page_size=_PAGE_ROWS):
+                yield list(row.values())
+
+    def batches(self, max_rows: int) -> Iterator[RecordBatch]:
+        """One batch for each page."""
+        if not self._has_rows:
+            return
+        with advice():
+            pages = self._job.result(page_size=min(max_rows, _PAGE_ROWS))
+            yield from pages.to_arrow_iterable()
+
+
+def wait_for(job: Any, timeout: float | None) -> None:
+    """Wait for the job's end; cancel it on a timeout and on Ctrl-C."""
+    try:
+        if timeout is None and isinstance(job, bigquery.QueryJob):
+            # The client holds one request open until the rows are there.
+            job.result(page_size=_FIRST_PAGE_ROWS)
+        else:
+            _poll(job, float("inf") if timeout is None else timeout)
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(f"The job {job.job_id} {_cancel(job)}.")
+        raise
+    except TimeoutError as error:
+        raise QueryTimeout(
+            f"the job {job.job_id} did not end within {timeout:g} seconds and {_cancel(job)}; "
+            "give it a longer timeout= or less to read"
+        ) from error
+
+
+def _poll(job: Any, timeout: float) -> None:
+    """Wait as `job.result()` does, but to the tenth of a second.
+
+    The client looks at its clock every ten seconds, and at a load a whole second late.
+    """
+    end = time.monotonic() + timeout
+    request_seconds = min(timeout, _REQUEST_SECONDS)
+    retry = _RETRY.with_timeout(min(timeout, _RETRY_SECONDS))
+    pause = 0.05
+    try:
+        while not job.done(retry=retry, timeout=request_seconds):
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, 2.0)
+    except exceptions.RetryError as error:
+        raise TimeoutError from error
+    first_page = {"page_size": _FIRST_PAGE_ROWS} if isinstance(job, bigquery.QueryJob) else {}
+    job.result(timeout=max(min(end - time.monotonic(), _REQUEST_SECONDS), 1.0), **first_page)
+
+
+def _cancel(job: Any) -> str:
+    try:
+        job.cancel(retry=_RETRY.with_timeout(_CANCEL_SECONDS), timeout=_CANCEL_SECONDS)
+    except (exceptions.GoogleAPIError, RequestException) as error:
+        return f"could not be cancelled, so that it goes on ({error})"
+    return "was cancelled"
+
+
+def server_milliseconds(timeout: float) -> int:
+    """Return when BigQuery ends the job itself, should this process die before it cancels it."""
+    return int((timeout + 60) * 1000)
+
+
+def asks_the_same(job: bigquery.QueryJob, sql: str, config: bigquery.QueryJobConfig) -> bool:
+    """Return whether the job runs this statement, with these parameters, to this place."""
+    theirs = job.to_api_repr()["configuration"]["query"]
+    ours = config.to_api_repr()["query"]
+    compared = ["queryParameters", *(["destinationTable"] if config.destination else [])]
+    return job.query == sql and all(
+        (theirs.get(name) or []) == (ours.get(name) or []) for name in compared
+    )
+
+
+def reason_of(error: exceptions.GoogleAPICallError) -> str | None:
+    """Return Google's word for what went wrong, which is finer than the status."""
+    first = next(iter(error.errors or ()), None)
+    return first.get("reason") if isinstance(first, dict) else None
+
+
+def over_limit(error: exceptions.GoogleAPICallError, limit: int) -> CostLimitExceeded:
+    """Return the refusal in our words; Google's says how many bytes it would have taken."""
+    required = re.search(r"(\d+) or higher", error.message or "")
+    bill = f"would bill {int(required[1]):,} bytes" if required else "would bill more"
+    return CostLimitExceeded(
+        f"the query {bill}, but max_bytes_billed is {limit:,}; nothing was run. Read less, "
+        "by naming columns and filtering on the partition column, or raise the limit"
+    )

@@ -1,0 +1,300 @@
+"""Values, rows, records, frames and Arrow  <->  text, JSON, CSV, NDJSON and Parquet streams.
+
+Rows, JSON, CSV and NDJSON need Python alone; a frame, Arrow and Parquet need the pandas extra.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Set, Sized
+from contextlib import contextmanager
+from itertools import chain
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast, get_args
+
+from gcp_accessor.errors import MissingExtra
+from gcp_accessor.tabular import csv_text, json_text
+from gcp_accessor.tabular.formats import format_of
+from gcp_accessor.tabular.streams import compressed, decompressed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import ModuleType
+
+    from gcp_accessor.backends import ObjectWriter
+    from gcp_accessor.tabular.formats import Format
+
+As = Literal["bytes", "text", "json", "rows", "records", "dataframe", "arrow"]
+
+_BLOCK = 1 << 18
+_DEFAULT_AS: dict[Format, As] = {
+    "text": "text",
+    "bytes": "bytes",
+    "json": "json",
+    "csv": "rows",
+    "csv.gz": "rows",
+    "ndjson": "records",
+    "ndjson.gz": "records",
+    "parquet": "arrow",
+}
+
+
+# --- Writing ------------------------------------------------------------------------------
+
+
+def choose_format(data: object, name: str) -> Format:
+    """Return the format in which `data` goes into an object of that name.
+
+    Raises:
+        ValueError: the name does not say one, or says one that takes no text.
+    """
+    if isinstance(data, bytes | bytearray | memoryview):
+        return "bytes"
+    named = format_of(name)
+    if isinstance(data, str):
+        if named == "parquet" or name.endswith(".gz"):
+            raise ValueError(f"{name!r} is no place for a str; give rows, or encoded bytes")
+        return "text"
+    if named is None:
+        raise ValueError(
+            f"{name!r} does not say its format; give format=, or a name that ends in .json, .csv, "
+            ".csv.gz, .ndjson, .ndjson.gz or .parquet"
+        )
+    return named
+
+
+def write(
+    data: object, sink: ObjectWriter, format: Format, header: Sequence[str] | None = None
+) -> int | None:
+    """Write the data in a format. Return the number of rows, None if it has no rows.
+
+    Equal data gives equal bytes. Rows are consumed once and in blocks, so that memory stays
+    flat; only Parquet from Python values holds them all, in Arrow's columns.
+
+    Args:
+        data: bytes for "bytes", str for "text", JSON values for "json"; for the others rows
+            (any iterable of sequences) or records (of mappings), a DataFrame, or whatever
+            has `__arrow_c_stream__`.
+        header: The columns' names. Records, frames and Arrow have their own.
+
+    Raises:
+        ValueError: the rows are a string or a mapping, are none, or are ragged; or a value
+            has no place in the format. What was written so far is to be thrown away.
+        MissingExtra: pyarrow is needed and is not installed.
+    """
+    if format in ("text", "bytes", "json"):
+        if header is not None:
+            raise ValueError(f"header= is for rows; the format here is {format!r}")
+        sink.write(_encoded(data, format))
+        return None
+    if format.endswith(".gz"):
+        with compressed(sink) as packed:
+            return _write_rows(data, cast("ObjectWriter", packed), format, header)
+    return _write_rows(data, sink, format, header)
+
+
+def _encoded(data: object, format: Format) -> bytes:
+    if format == "json":
+        return json_text.document_of(data).encode()
+    if format == "text" and isinstance(data, str):
+        return data.encode()
+    if format == "bytes" and isinstance(data, bytes | bytearray | memoryview):
+        return bytes(data)
+    wanted = "a str" if format == "text" else "bytes"
+    raise ValueError(f"the format {format!r} takes {wanted}, not a {type(data).__name__}")
+
+
+def _write_rows(
+    data: object, sink: ObjectWriter, format: Format, header: Sequence[str] | None
+) -> int:
+    if _is_arrow(data):
+        arrow_files = _arrow_files("writing a frame or Arrow")
+        reader = arrow_files.reader_of(data)
+        if format == "parquet":
+            return cast("int", arrow_files.write_parquet(reader, sink))
+        if format.startswith("csv"):
+            return cast("int", arrow_files.write_csv(reader, sink, header))
+        return _write_lines(map(json_text.line_of, arrow_files.records_of(reader)), sink)
+    names, rows = _checked(data, header)
+    if format.startswith("csv"):
+        if names is not None:
+            sink.write(csv_text.line_of(names).encode())
+        return _write_lines(map(csv_text.line_of, rows), sink)
+    if names is None:
+        raise ValueError(f"{format} names its columns and plain rows do not; give header=")
+    if format == "parquet":
+        arrow_files = _arrow_files("writing Parquet")
+        return cast("int", arrow_files.write_parquet(arrow_files.reader_of_rows(rows, names), sink))
+    return _write_lines(
+        (json_text.line_of(dict(zip(names, row, strict=True))) for row in rows), sink
+    )
+
+
+def _checked(
+    data: object, header: Sequence[str] | None
+) -> tuple[Sequence[str] | None, Iterator[Sequence[object]]]:
+    """The columns' names, as far as they are known, and rows of one width."""
+    if isinstance(data, str | bytes | bytearray | Mapping | Set) or not isinstance(data, Iterable):
+        raise ValueError(
+            f"rows are an iterable of sequences or of records, not one {type(data).__name__}"
+        )
+    if isinstance(header, str):
+        raise ValueError(f"header is the string {header!r}; expected a sequence of names")
+    remaining = iter(data)
+    first = next(remaining, None)
+    if first is None:
+        raise ValueError("there are no rows")
+    rows = chain([first], remaining)
+    if isinstance(first, Mapping):
+        names = list(first) if header is None else list(header)
+        return names, _values(rows, names)
+    return header, _of_one_width(rows, None if header is None else len(header))
+
+
+def _values(records: Iterable[Any], names: list[Any]) -> Iterator[list[object]]:
+    for number, record in enumerate(records, start=1):
+        if not isinstance(record, Mapping) or record.keys() != set(names):
+            found = list(record) if isinstance(record, Mapping) else type(record).__name__
+            raise ValueError(f"record {number} has {found}; expected the fields {names}")
+        yield [record[name] for name in names]
+
+
+def _of_one_width(rows: Iterable[Any], width: int | None) -> Iterator[Sequence[object]]:
+    for number, row in enumerate(rows, start=1):
+        if isinstance(row, str | bytes | Mapping | Set) or not isinstance(row, Sized):
+            raise ValueError(f"row {number} is a {type(row).__name__}; expected a sequence")
+        if width is None:
+            width = len(row)
+        if len(row) != width or not width:
+            raise ValueError(f"row {number} has {len(row)} values; expected {width or 'some'}")
+        yield cast("Sequence[object]", row)
+
+
+def _write_lines(lines: Iterator[str], sink: ObjectWriter) -> int:
+    held: list[str] = []
+    size = rows = 0
+    try:
+        for line in lines:
+            held.append(line)
+            size += len(line)
+            rows += 1
+            if size >= _BLOCK:
+                sink.write("".join(held).encode())
+                held.clear()
+                size = 0
+    except TypeError as error:
+        error.add_note(f"in row {rows + 1}")
+        raise
+    sink.write("".join(held).encode())
+    return rows
+
+
+# --- Reading ------------------------------------------------------------------------------
+
+
+def read(
+    file: BinaryIO,
+    format: Format | None,
+    as_: As | Literal["infer"] = "infer",
+    *,
+    where: str,
+    max_bytes: int | None = None,
+) -> Any:
+    """Return a file's content in one of the forms of `As`.
+
+    Args:
+        format: What the file holds; None if it is not known, which gives bytes or text.
+        where: The object's address, for messages.
+        max_bytes: As for `streams.decompressed`.
+
+    Raises:
+        ValueError: the content is not of its format, or has no such form.
+        UnsafeContent: it grows beyond its limit when decompressed.
+        MissingExtra: pyarrow or pandas is needed and is not installed.
+    """
+    kind = format or "bytes"
+    form = _DEFAULT_AS[kind] if as_ == "infer" else as_
+    if form not in get_args(As):
+        raise ValueError(f"as_ is {as_!r}; expected 'infer' or one of {', '.join(get_args(As))}")
+    if form == "bytes":
+        return file.read()
+    if kind == "parquet":
+        return _of_table(_arrow_files("reading Parquet").read_parquet(file, where), form, where)
+    unpacked = decompressed(file, where=where, required=kind.endswith(".gz"), max_bytes=max_bytes)
+    if kind.startswith("csv") and form in ("arrow", "dataframe"):
+        arrow_files = _arrow_files("reading into a frame or Arrow")
+        return _of_table(arrow_files.read_csv(unpacked, where), form, where)
+    with _text(unpacked, where) as text:
+        if form == "text":
+            return text.read()
+        if form == "json":
+            return json_text.value_of(text.read(), where)
+        if kind.startswith("csv"):
+            rows = csv_text.rows_of(text, where)
+            return list(rows if form == "rows" else _named(rows, where))
+        if kind.startswith("ndjson"):
+            return _of_records(list(json_text.records_of(text, where)), form, where)
+    raise ValueError(f"{where} has no rows: its name says neither CSV, NDJSON nor Parquet")
+
+
+def _of_records(records: list[dict[str, object]], form: As, where: str) -> Any:
+    if form == "records":
+        return records
+    if form == "rows":
+        return list(_values(records, list(records[0]))) if records else []
+    arrow_files = _arrow_files("reading into a frame or Arrow")
+    return _of_table(arrow_files.table_of(records, where), form, where)
+
+
+def _of_table(table: Any, form: As, where: str) -> Any:
+    if form == "arrow":
+        return table
+    if form == "records":
+        return table.to_pylist()
+    if form == "rows":
+        return [list(row.values()) for row in table.to_pylist()]
+    if form == "dataframe":
+        try:
+            return table.to_pandas()
+        except ImportError as error:
+            raise MissingExtra("a DataFrame", "pandas") from error
+    raise ValueError(f"{where} is Parquet, which has no form as {form!r}")
+
+
+def _named(rows: Iterator[list[str | None]], where: str) -> Iterator[dict[str, object]]:
+    header = next(rows, None)
+    if header is None:
+        raise ValueError(f"{where} is empty; expected a header")
+    names = [name or "" for name in header]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{where} names a column twice: {', '.join(names)}")
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(names):
+            raise ValueError(
+                f"{where} has {len(row)} values in row {number}; its header has {len(names)}"
+            )
+        yield dict(zip(names, row, strict=True))
+
+
+@contextmanager
+def _text(file: BinaryIO, where: str) -> Iterator[io.TextIOWrapper]:
+    """Lines with their ends as they are; a byte order mark, as Excel writes it, is dropped."""
+    text = io.TextIOWrapper(file, "utf-8-sig", newline="")
+    try:
+        yield text
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{where} is not UTF-8 text: {error}; save it as UTF-8") from error
+    finally:
+        # The file is its opener's to close.
+        text.detach()
+
+
+def _is_arrow(data: object) -> bool:
+    return hasattr(data, "__arrow_c_stream__") or type(data).__name__ == "DataFrame"
+
+
+def _arrow_files(purpose: str) -> ModuleType:
+    try:
+        from gcp_accessor.tabular import arrow_files
+    except ImportError as error:
+        raise MissingExtra(purpose, "pandas") from error
+    return arrow_files
