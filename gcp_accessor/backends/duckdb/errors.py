@@ -50,7 +50,10 @@ def google_errors() -> Iterator[None]:
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Raise what DuckDB says of its file as OSError: a full disk, a folder it cannot write."""
+    """Raise what DuckDB says of its file as OSError: a full disk, a folder it cannot write.
+
+    Ctrl-C during a query, of which DuckDB makes an error, is KeyboardInterrupt again.
+    """
     import duckdb
 
     try:
@@ -63,6 +66,11 @@ def disk_errors(path: Path) -> Iterator[None]:
         failed = OSError(text.removeprefix("Failed to commit: "))
         failed.add_note(f"check that {path.parent} can be written and that its disk has room")
         raise failed from error
+    except (duckdb.InterruptException, RuntimeError) as error:
+        # Nobody else interrupts: a timeout has become a QueryTimeout before.
+        if isinstance(error, duckdb.InterruptException) or str(error) == "Query interrupted":
+            raise KeyboardInterrupt from error
+        raise
 
 
 def translated(error: Exception) -> Exception:
