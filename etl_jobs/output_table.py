@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -111,11 +112,12 @@ class OutputTable:
         try:
             found = self._warehouse.table(self.name).schema
         except NotFound:
+            # Staged rows, as every query's, may be NULL by their type; that none is has been
+            # checked. A copy needs equal modes.
+            columns = tuple(replace(column, mode="NULLABLE") for column in promised)
             # Another run may make it at the same moment.
             with suppress(Conflict):
-                self._warehouse.create_table(
-                    self.name, promised, partition_by=self._query.partition
-                )
+                self._warehouse.create_table(self.name, columns, partition_by=self._query.partition)
             found = promised
         if [(c.name, c.type) for c in found] != [(c.name, c.type) for c in promised]:
             raise ContractError(

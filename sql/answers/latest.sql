@@ -95,4 +95,3 @@ QUALIFY
       ORDER BY answered_at DESC, answer_id DESC
     )
   END = 1
-ORDER BY student_id, item_id

@@ -77,4 +77,3 @@ SELECT
 FROM rejected_answers
 WHERE reason IS NOT NULL
 GROUP BY reason
-ORDER BY reason
