@@ -504,6 +504,21 @@ def test_without_a_cloud_or_a_folder_the_options_are_named(
     assert_sentence(capsys.readouterr().err, said, lines=1)
 
 
+def test_without_credentials_the_way_to_sign_in_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+
+    assert main(["run", "calibrate", "--project", "p", "--bucket", "lessons"]) == 1
+
+    said = "credentials were not found"
+    err = capsys.readouterr().err
+    assert_sentence(err, said)
+    assert "gcloud auth application-default login" in err
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
@@ -791,6 +806,29 @@ def test_a_disk_that_fills_up_leaves_what_was_published(
     assert {name: after[name] for name in before} == before
     assert (place / "buckets/etl/calibrate/latest.json").read_bytes() == pointer
     assert run("--input", log).code == 0
+
+
+def test_a_new_folder_on_a_full_disk_works_once_there_is_room(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "place"
+    log = a_file(tmp_path, LOG)
+
+    ended = subprocess.run(
+        command(place, "--input", log),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        # Room for a part of an empty warehouse.
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000)),
+    )
+
+    assert ended.returncode == 1
+    assert_sentence(ended.stderr, f"the folder {place} cannot be used: Could not write file")
+    typed = ["run", "calibrate", "--local", str(place), "--as-of", DAY, "--input", log]
+    assert main(typed) == 0
+    assert capsys.readouterr().err == ""
 
 
 # --- Stopped, killed, and twice at once ----------------------------------------------------
