@@ -36,6 +36,9 @@ PARAMETERS = (
 # which differ between processors, are not published.
 _DECIMALS = 6
 _BINS = 40
+# What a terminal is shown of the items; the report shows the rest.
+_LISTED = 10
+_WIDEST_NAME = 40
 
 
 def produce(results: Mapping[str, QueryResult], settings: Mapping[str, object]) -> Product:
@@ -75,7 +78,7 @@ def produce(results: Mapping[str, QueryResult], settings: Mapping[str, object]) 
             File("report.html", report.encode(), "bytes"),
         ),
         metrics=figures,
-        notes=_notes(fitted, figures),
+        notes=_notes(items, figures),
     )
 
 
@@ -149,14 +152,29 @@ def _figures(fitted: Calibration, responses: Responses) -> dict[str, Any]:
     }
 
 
-def _notes(fitted: Calibration, figures: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what a person at a terminal should be told."""
-    size = f"{len(fitted.items):,} items, {figures['students']:,} students"
+def _notes(items: Table, figures: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a person at a terminal should be told: a short test's items, one a line."""
+    size = f"{items.num_rows:,} items, {figures['students']:,} students"
     state = f"log-likelihood {figures['log_likelihood']:,.3f} after {figures['iterations']} passes"
-    notes = [f"{fitted.model} of {size}, {figures['answers']:,} answers: {state}"]
+    notes = [f"2PL of {size}, {figures['answers']:,} answers: {state}"]
+    if items.num_rows <= _LISTED:
+        rows = items.to_pylist()
+        names = [_printable(row["item_name"] or row["item_id"]) for row in rows]
+        width = max(len("item"), *map(len, names))
+        notes.append(f"{'item':{width}}  discrimination  difficulty")
+        notes += [
+            f"{name:{width}}  {row['discrimination']:14.3f}  {row['difficulty']:10.3f}"
+            for name, row in zip(names, rows, strict=True)
+        ]
     if figures["flagged_items"]:
         notes.append(f"{figures['flagged_items']:,} items are flagged; the report says why")
     return tuple(notes)
+
+
+def _printable(name: str) -> str:
+    """Return a name that keeps to its line, whatever it holds."""
+    text = "".join(letter if letter.isprintable() else " " for letter in name)
+    return text if len(text) <= _WIDEST_NAME else text[: _WIDEST_NAME - 1] + "…"
 
 
 def _report(

@@ -109,7 +109,7 @@ def _run(options: Namespace) -> None:
     place = _place(options)
 
     open_place(place)
-    _say(f"as of {as_of}")
+    _say(f"as of {as_of}" + ("" if options.as_of else ", the last complete UTC day"))
     with place.advice():
         _load_inputs(options, jobs, mapping, place)
         for outcome in run_plan(plan, place, settings, max_bytes=options.max_bytes):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl_jobs.errors import JobError, Misuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from gcp_accessor import BigQueryAccessor, CloudStorageAccessor
 
@@ -31,7 +31,11 @@ class Place:
     def address(self, uri: str) -> str:
         """Return where a person finds an object: in a folder, a file to open."""
         local = self.store.local
-        return uri if local is None else str(local / "buckets" / uri.removeprefix("gs://"))
+        if local is None:
+            return uri
+        path = local / "buckets" / uri.removeprefix("gs://")
+        here = Path.cwd()
+        return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
     @contextmanager
     def advice(self) -> Iterator[None]:
