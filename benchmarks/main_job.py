@@ -15,7 +15,9 @@ longer than `--timeout` is stopped and reported as such.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -81,11 +83,25 @@ def peer(package: str, options: argparse.Namespace, folder: str) -> list[str]:
 
 def measure(command: list[str], timeout: float) -> tuple[float, float]:
     """Return the seconds and the peak MB of one process."""
+    # Compiled once and kept, as an installed package is.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     started = time.perf_counter()
-    wrapper = [sys.executable, str(HERE / "peak_memory.py"), *command]
-    done = subprocess.run(wrapper, capture_output=True, text=True, timeout=timeout, check=True)
+    with subprocess.Popen(
+        [sys.executable, str(HERE / "peak_memory.py"), *command],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            _, errors = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     seconds = time.perf_counter() - started
-    return seconds, float(done.stderr.strip().splitlines()[-1])
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, stderr=errors)
+    return seconds, float(errors.strip().splitlines()[-1])
 
 
 def print_table(runs: dict[str, list[tuple[float, float]]], unfinished: dict[str, str]) -> None:
