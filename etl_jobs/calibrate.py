@@ -219,6 +219,7 @@ def _report(
         information=irt.information_curve(fitted, fitted.nodes),
         standard_error=irt.measurement_error(fitted, fitted.nodes),
         facts={
+            **({"Attempt that counts": str(settings["attempt"])} if "attempt" in settings else {}),
             "Priors": str(settings["priors"]),
             "Log-likelihood": figures["log_likelihood"],
             "Passes over the answers": figures["iterations"],

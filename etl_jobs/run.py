@@ -109,7 +109,7 @@ def run_plan(
             table: made.get(table) or table_version(place.warehouse, table) for table in job.reads
         }
         run = _run_of(job, place, settings, inputs)
-        attempt = _Attempt(job, place, run, _used(job, settings), inputs, max_bytes)
+        attempt = _Attempt(job, place, run, settings, inputs, max_bytes)
         if job.module:
             manifest, state = attempt.python_job(job.module)
         else:
@@ -150,6 +150,10 @@ def _used(job: Job, settings: Mapping[str, object]) -> dict[str, object]:
     return {parameter.name: settings[parameter.name] for parameter in parameters}
 
 
+def _texts(settings: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in settings.items()}
+
+
 def _run_of(
     job: Job, place: Place, settings: Mapping[str, object], inputs: Mapping[str, str]
 ) -> PublicationRun:
@@ -159,7 +163,7 @@ def _run_of(
         "version": version("gcp-accessor"),
         "code": _code_digest() if job.module else None,
         "sql": [query.sql for query in job.queries],
-        "settings": {name: str(value) for name, value in _used(job, settings).items()},
+        "settings": _texts(_used(job, settings)),
         "inputs": inputs,
     }
     publication = place.store.publication(f"gs://{place.bucket}/{job.name}")
@@ -179,7 +183,11 @@ def _code_digest() -> str:
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One attempt at one job's run."""
+    """One attempt at one job's run.
+
+    Attributes:
+        settings: Those of the whole plan: what upstream jobs were told matters here too.
+    """
 
     job: Job
     place: Place
@@ -266,7 +274,7 @@ class _Attempt:
         facts = {
             "job": self.job.name,
             "version": version("gcp-accessor"),
-            "settings": {name: str(value) for name, value in self.settings.items()},
+            "settings": _texts(_used(self.job, self.settings)),
             "inputs": dict(self.inputs),
             "sql_sha256": {query.name: _sha256(query.sql) for query in self.job.queries},
             "queries": {name: asdict(result.stats) for name, result in results.items()},
