@@ -199,6 +199,64 @@ def test_a_reply_lost_on_the_way_leads_back_to_the_job_of_that_id(
     assert list(service.jobs) == ["once"]
 
 
+@pytest.mark.parametrize("size", [10, 9_000_000], ids=["small", "large"])
+def test_a_load_whose_reply_is_lost_loads_once(
+    service: BigQueryStandIn, exams: BigQueryAccessor, size: int
+) -> None:
+    # A large file's job begins with its last piece.
+    service.lose_reply(on="POST /upload" if size == 10 else "PUT /upload")
+
+    count = exams.load([["x" * size]], "t", schema={"s": "STRING"}, if_exists="append")
+
+    assert count == 1
+    assert exams.query("SELECT COUNT(*) AS n FROM t").scalar() == 1
+
+
+def test_a_copy_or_an_export_whose_reply_is_lost_is_done(
+    service: BigQueryStandIn, exams: BigQueryAccessor, tmp_path: Path
+) -> None:
+    (tmp_path / "buckets" / "bucket").mkdir(parents=True)
+    exams.load([{"n": 1}], "t")
+
+    for _ in range(2):
+        service.lose_reply(on="POST .*/jobs")
+        exams.copy("t", "u", if_exists="append")
+    service.lose_reply(on="POST .*/jobs")
+    exams.export("u", "gs://bucket/u.parquet")
+    service.lose_reply(on="POST .*/jobs")
+    exams.load("gs://bucket/u.parquet", "v")
+
+    assert exams.query("SELECT COUNT(*) AS n FROM v").scalar() == 2
+
+
+def test_a_table_that_is_in_the_way_of_a_copy_is_still_a_conflict(
+    exams: BigQueryAccessor,
+) -> None:
+    exams.load([{"n": 1}], "t")
+
+    with pytest.raises(exceptions.Conflict):
+        exams.copy("t", "t", if_exists="fail")
+
+
+def test_jobs_outside_of_the_us_are_found_where_they_are(
+    service: BigQueryStandIn, exams: BigQueryAccessor
+) -> None:
+    service.location = "asia-northeast1"
+
+    exams.load([{"n": 7}], "t")
+    exams.copy("t", "u")
+    service.lose_reply(on="POST .*/jobs")
+    exams.copy("t", "w")
+    for _ in range(2):
+        rows = exams.execute_query("SELECT @n AS n", "once", query_parameters={"n": 7})
+        assert rows == [[7]]
+    service.job_seconds = 30
+    with pytest.raises(QueryTimeout, match="was cancelled"):
+        exams.query("SELECT 1 AS n", timeout=0.3)
+
+    assert exams.tables() == ["t", "u", "w"]
+
+
 def test_a_job_id_of_another_statement_is_a_conflict(exams: BigQueryAccessor) -> None:
     exams.execute_query("SELECT @n AS n", "once", query_parameters={"n": 1})
 

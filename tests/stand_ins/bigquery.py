@@ -127,6 +127,8 @@ class BigQueryStandIn:
     Attributes:
         job_seconds: How long every job takes before it runs.
         page_rows: The most rows that one page of results holds.
+        location: Where all its datasets are. Outside of "US" and "EU" a job is found only by
+            requests that name its location.
         requests: How often each method and path was asked for.
     """
 
@@ -135,6 +137,7 @@ class BigQueryStandIn:
         self.project = project
         self.job_seconds = 0.0
         self.page_rows = 10_000
+        self.location = "US"
         self.requests: Counter[str] = Counter()
         self.jobs: dict[str, Job] = {}
         self._uploads: dict[str, tuple[dict[str, Any], bytearray]] = {}
@@ -198,13 +201,20 @@ class BigQueryStandIn:
     # --- jobs -----------------------------------------------------------------------------
 
     def insert_job(self, resource: dict[str, Any], media: bytes | None = None) -> dict[str, Any]:
-        job_id = resource.get("jobReference", {}).get("jobId") or uuid.uuid4().hex
+        reference = resource.get("jobReference", {})
+        job_id = reference.get("jobId") or uuid.uuid4().hex
+        if reference.get("location", self.location) != self.location:
+            raise ApiError(
+                "notFound", f"Not found: Dataset was not found in location {reference['location']}"
+            )
         job = Job(job_id, resource["configuration"])
         if job.configuration.get("dryRun"):
             return self._dry_run(job)
         with self._lock:
             if job_id in self.jobs:
-                raise ApiError("duplicate", f"Already Exists: Job {self.project}:US.{job_id}")
+                raise ApiError(
+                    "duplicate", f"Already Exists: Job {self.project}:{self.location}.{job_id}"
+                )
             self.jobs[job_id] = job
         run: Callable[[Job, dict[str, Any], bytes | None], None] = getattr(self, f"_run_{job.kind}")
         thread = threading.Thread(target=self._run, args=(job, run, media))
@@ -212,18 +222,21 @@ class BigQueryStandIn:
         thread.start()
         return self.job_resource(job)
 
-    def find_job(self, job_id: str) -> Job:
-        if job_id not in self.jobs:
-            raise ApiError("notFound", f"Not found: Job {self.project}:US.{job_id}")
+    def find_job(self, job_id: str, query: dict[str, str]) -> Job:
+        location = query.get("location")
+        found_at = {self.location, None} if self.location in {"US", "EU"} else {self.location}
+        if job_id not in self.jobs or location not in found_at:
+            where = f"{location}." if location else ""
+            raise ApiError("notFound", f"Not found: Job {self.project}:{where}{job_id}")
         return self.jobs[job_id]
 
-    def cancel_job(self, job_id: str) -> dict[str, Any]:
-        job = self.find_job(job_id)
+    def cancel_job(self, job_id: str, query: dict[str, str]) -> dict[str, Any]:
+        job = self.find_job(job_id, query)
         job.cancelled.set()
         return {"kind": "bigquery#jobCancelResponse", "job": self.job_resource(job)}
 
     def query_results(self, job_id: str, query: dict[str, str]) -> dict[str, Any]:
-        job = self.find_job(job_id)
+        job = self.find_job(job_id, query)
         # The API holds the request open for a while rather than be asked again at once.
         job.done.wait(int(query.get("timeoutMs", 10_000)) / 1000)
         answer = {"jobReference": self._job_reference(job), "jobComplete": job.done.is_set()}
@@ -263,7 +276,7 @@ class BigQueryStandIn:
             statistics["load"] = {"outputRows": str(job.output_rows)}
         return {
             "kind": "bigquery#job",
-            "id": f"{self.project}:US.{job.id}",
+            "id": f"{self.project}:{self.location}.{job.id}",
             "jobReference": self._job_reference(job),
             "configuration": {"jobType": job.kind.upper(), **job.configuration},
             "status": status,
@@ -351,7 +364,7 @@ class BigQueryStandIn:
         )
 
     def _job_reference(self, job: Job) -> dict[str, str]:
-        return {"projectId": self.project, "jobId": job.id, "location": "US"}
+        return {"projectId": self.project, "jobId": job.id, "location": self.location}
 
     # --- datasets and tables --------------------------------------------------------------
 
@@ -444,7 +457,11 @@ class BigQueryStandIn:
 
     def _dataset(self, name: str) -> dict[str, Any]:
         reference = {"projectId": self.project, "datasetId": name}
-        return {"kind": "bigquery#dataset", "datasetReference": reference, "location": "US"}
+        return {
+            "kind": "bigquery#dataset",
+            "datasetReference": reference,
+            "location": self.location,
+        }
 
     def _table_reference(self, name: TableName) -> dict[str, Any]:
         return {"projectId": self.project, "datasetId": name.dataset, "tableId": name.table}
@@ -524,9 +541,9 @@ class _Handler(BaseHTTPRequestHandler):
             case "POST", ["jobs"]:
                 answer = service.insert_job(json.loads(body))
             case "GET", ["jobs", job]:
-                answer = service.job_resource(service.find_job(job))
+                answer = service.job_resource(service.find_job(job, query))
             case "POST", ["jobs", job, "cancel"]:
-                answer = service.cancel_job(job)
+                answer = service.cancel_job(job, query)
             case "GET", ["queries", job]:
                 answer = service.query_results(job, query)
             case "GET", ["datasets"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, BinaryIO
+from uuid import uuid4
 
 from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError
@@ -20,6 +21,7 @@ from gcp_accessor.backends.google.advice import advice
 from gcp_accessor.backends.google.jobs import (
     GoogleCursor,
     asks_the_same,
+    location_in,
     over_limit,
     reason_of,
     server_milliseconds,
@@ -36,7 +38,7 @@ from gcp_accessor.backends.google.schema import (
 from gcp_accessor.errors import LoadFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from google.auth.credentials import Credentials
 
@@ -106,23 +108,29 @@ class GoogleWarehouse:
         size = file.seek(0, 2)
         file.seek(0)
         with advice():
-            job = self.client.load_table_from_file(
-                file,
-                table_reference(settings.table, self.client.project),
-                size=size if size <= _ONE_REQUEST_BYTES else None,
-                job_id=settings.job_id,
-                job_config=self._load_config(settings),
+            job = self._once(
+                lambda job_id: self.client.load_table_from_file(
+                    file,
+                    table_reference(settings.table, self.client.project),
+                    size=size if size <= _ONE_REQUEST_BYTES else None,
+                    job_id=job_id,
+                    job_config=self._load_config(settings),
+                ),
+                settings.job_id,
             )
             return self._loaded(job, settings)
 
     def load_uris(self, uris: Sequence[str], settings: LoadSettings) -> int:
         """Let BigQuery read the objects itself and return the rows they added."""
         with advice():
-            job = self.client.load_table_from_uri(
-                list(uris),
-                table_reference(settings.table, self.client.project),
-                job_id=settings.job_id,
-                job_config=self._load_config(settings),
+            job = self._once(
+                lambda job_id: self.client.load_table_from_uri(
+                    list(uris),
+                    table_reference(settings.table, self.client.project),
+                    job_id=job_id,
+                    job_config=self._load_config(settings),
+                ),
+                settings.job_id,
             )
             return self._loaded(job, settings)
 
@@ -134,8 +142,13 @@ class GoogleWarehouse:
             compression=compressions[format] if compress else "NONE",
         )
         with advice():
-            job = self.client.extract_table(
-                table_reference(table, self.client.project), uri, job_config=config
+            job = self._once(
+                lambda job_id: self.client.extract_table(
+                    table_reference(table, self.client.project),
+                    uri,
+                    job_id=job_id,
+                    job_config=config,
+                )
             )
             wait_for(job, None)
 
@@ -143,10 +156,13 @@ class GoogleWarehouse:
         """Let BigQuery copy the table or partition, at once or not at all."""
         config = bigquery.CopyJobConfig(write_disposition=_WRITE[if_exists])
         with advice():
-            job = self.client.copy_table(
-                table_reference(source, self.client.project),
-                table_reference(destination, self.client.project),
-                job_config=config,
+            job = self._once(
+                lambda job_id: self.client.copy_table(
+                    table_reference(source, self.client.project),
+                    table_reference(destination, self.client.project),
+                    job_id=job_id,
+                    job_config=config,
+                )
             )
             wait_for(job, None)
 
@@ -210,6 +226,21 @@ class GoogleWarehouse:
         if self._own_client:
             self.client.close()
 
+    def _once(self, start: Callable[[str], Any], job_id: str | None = None) -> Any:
+        """Start a job other than a query, and return it also where the reply to that is lost.
+
+        The client then asks again and is refused: there is such a job. An id that was made up
+        here can only be this job's. Of queries the client knows this itself.
+        """
+        made_up = str(uuid4())
+        try:
+            return start(job_id or made_up)
+        except exceptions.Conflict as conflict:
+            location = location_in(conflict, made_up)
+            if location is None:
+                raise
+            return self.client.get_job(made_up, location=location)
+
     def _start(self, statement: Statement) -> bigquery.QueryJob:
         options: dict[str, Any] = dict(statement.job_options)
         config = self._query_config(statement)
@@ -231,8 +262,11 @@ class GoogleWarehouse:
 
         So a retried task finds its own job, and its reply lost on the way costs no second run.
         """
-        location: Any = statement.job_options.get("location")
-        job = self.client.get_job(str(statement.job_id), location=location)
+        options: dict[str, Any] = dict(statement.job_options)
+        job_id = str(statement.job_id)
+        # Outside of the US and EU multi-regions no job is found without its location.
+        location = options.get("location") or location_in(conflict, job_id)
+        job = self.client.get_job(job_id, project=options.get("project"), location=location)
         if not isinstance(job, bigquery.QueryJob) or not asks_the_same(job, statement.sql, config):
             conflict.add_note(
                 f"The job id {statement.job_id!r} belongs to another statement; use another id."

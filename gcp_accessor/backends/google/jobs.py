@@ -128,6 +128,14 @@ def asks_the_same(job: bigquery.QueryJob, sql: str, config: bigquery.QueryJobCon
     )
 
 
+def location_in(conflict: exceptions.Conflict, job_id: str) -> str | None:
+    """Return where the job of this id is, as the refusal of a second one says it."""
+    found = re.search(
+        rf"Already Exists: Job \S+:([\w-]+)\.{re.escape(job_id)}(?!\S)", conflict.message or ""
+    )
+    return found[1] if found else None
+
+
 def reason_of(error: exceptions.GoogleAPICallError) -> str | None:
     """Return Google's word for what went wrong, which is finer than the status."""
     first = next(iter(error.errors or ()), None)
