@@ -394,12 +394,12 @@ class CloudStorageAccessor(FirstNames):
     ) -> Iterator[ObjectWriter]:
         if if_exists not in ("replace", "fail"):
             raise ValueError(f"if_exists is {if_exists!r}; expected 'replace' or 'fail'")
+        # What may be replaced must not be served from a cache, from its first version on.
+        cache_control: str | None = "no-store"
         if if_exists == "fail":
             if if_generation is not None:
                 raise ValueError("if_exists='fail' is if_generation=0; give one of them")
-            if_generation = 0
-        # What may be replaced must not be served from a cache.
-        cache_control = None if if_generation == 0 else "no-store"
+            if_generation, cache_control = 0, None
         with self._backend.writer(
             bucket,
             name,

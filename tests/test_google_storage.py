@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from google.api_core.exceptions import Forbidden, PreconditionFailed, RetryError
-from google.auth.exceptions import DefaultCredentialsError
+from google.auth.credentials import AnonymousCredentials, Credentials
+from google.auth.exceptions import DefaultCredentialsError, RefreshError
 from google.cloud.storage.exceptions import DataCorruption
 
 from gcp_accessor import CloudStorageAccessor
@@ -61,7 +62,12 @@ def test_a_large_object_goes_in_parts_of_8_mib(
 
 
 @BOTH_SIZES
-@pytest.mark.parametrize("fault", [Fault("status"), Fault("reset")], ids=["503", "reset"])
+@pytest.mark.parametrize(
+    # 429 is what more than one update a second of one object, the pointer, is answered with.
+    "fault",
+    [Fault("status"), Fault("status", 429), Fault("reset")],
+    ids=["503", "429", "reset"],
+)
 def test_a_passing_fault_is_retried(
     google_store: CloudStorageAccessor,
     cloud_storage: CloudStorageStandIn,
@@ -193,14 +199,52 @@ def test_missing_credentials_are_an_error_that_says_how_to_sign_in(
     assert "gcloud auth application-default login" in caught.value.__notes__[0]
 
 
+def test_credentials_that_have_expired_are_an_error_that_says_how_to_sign_in(
+    google_store: CloudStorageAccessor,
+) -> None:
+    class Expired(Credentials):
+        def refresh(self, request: object) -> None:
+            raise RefreshError("Reauthentication is needed.")
+
+    store = CloudStorageAccessor("a-project", credentials=Expired())
+
+    for operation in (store.read, store.stat, store.exists):
+        with pytest.raises(RefreshError) as caught:
+            operation("gs://lessons/a.txt")
+        assert "gcloud auth application-default login" in caught.value.__notes__[0]
+    store.close()
+
+
+def test_a_bucket_is_made_in_the_project_of_the_environment(
+    google_store: CloudStorageAccessor,
+    cloud_storage: CloudStorageStandIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def environment(project: str | None) -> None:
+        monkeypatch.setattr("google.auth.default", lambda: (AnonymousCredentials(), project))
+
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+    with CloudStorageAccessor(credentials=AnonymousCredentials()) as store:
+        environment(None)
+        with pytest.raises(ValueError, match="name it with project= or GOOGLE_CLOUD_PROJECT"):
+            store.create_bucket("new-bucket")
+
+        environment("a-project")
+        store.create_bucket("new-bucket")
+
+    assert "new-bucket" in cloud_storage.buckets
+
+
 def test_what_may_be_replaced_is_not_cached(
     google_store: CloudStorageAccessor, cloud_storage: CloudStorageStandIn
 ) -> None:
     google_store.write("gs://lessons/latest.json", {})
+    google_store.write("gs://lessons/first.json", {}, if_generation=0)
     google_store.write("gs://lessons/part.json", {}, if_exists="fail")
 
     held = cloud_storage.buckets["lessons"]
     assert held["latest.json"].properties["cacheControl"] == "no-store"
+    assert held["first.json"].properties["cacheControl"] == "no-store"
     assert held["part.json"].properties.get("cacheControl") is None
 
 

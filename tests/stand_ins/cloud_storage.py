@@ -321,6 +321,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._upload(bucket, query, body)
         if not match["o"]:
             if self.command == "POST":
+                # With an emulator's address, the client writes "<none>" where it knows none.
+                if query.get("project", "<none>") == "<none>":
+                    raise Refused(400, "Required parameter: project")
                 return _json(self.service.create_bucket(json.loads(body)["name"]))
             raise Refused(403, "Permission 'storage.buckets.get' denied on the bucket.")
         if not name:

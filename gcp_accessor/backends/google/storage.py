@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
+import google.auth
 from google.api_core.exceptions import (
     GoogleAPICallError,
     NotFound,
@@ -17,7 +18,7 @@ from google.api_core.exceptions import (
     RetryError,
     from_http_response,
 )
-from google.auth.exceptions import DefaultCredentialsError
+from google.auth.exceptions import DefaultCredentialsError, RefreshError
 from google.cloud.storage import Blob, Client
 from google.cloud.storage.exceptions import InvalidResponse
 from google.cloud.storage.fileio import BlobWriter
@@ -154,15 +155,30 @@ class GoogleStorageBackend:
 
         Raises:
             google.api_core.exceptions.Conflict: the name is taken, by anybody.
+            ValueError: neither the accessor nor the environment names a project.
         """
         with _explained(bucket, ""):
-            self.client.create_bucket(bucket, **self._bounds)
+            self.client.create_bucket(bucket, project=self._project_id(), **self._bounds)
 
     def close(self) -> None:
         """Close the connections of a client that was built here."""
         if self._built is not None:
             self._built[1].close()
             self._built = None
+
+    def _project_id(self) -> str:
+        """Return the project that a new bucket is to belong to.
+
+        A client that is given none looks for none, as nothing else of it needs one.
+        """
+        project: str | None = self.client.project or os.environ.get("GOOGLE_CLOUD_PROJECT")
+        if project is None:
+            _, project = google.auth.default()
+        if project is None:
+            raise ValueError(
+                "a bucket belongs to a project; name it with project= or GOOGLE_CLOUD_PROJECT"
+            )
+        return project
 
     def _blob(self, bucket: str, name: str, generation: int | None = None) -> Blob:
         return self.client.bucket(bucket).blob(name, generation=generation)
@@ -278,6 +294,9 @@ def _explained(bucket: str, name: str) -> Iterator[None]:
         raise advised(from_http_response(error.response), bucket, name) from error
     except GoogleAPICallError as error:
         advised(error, bucket, name)
+        raise
+    except RefreshError as error:
+        error.add_note(SIGN_IN)
         raise
     except RetryError as error:
         error.add_note(
