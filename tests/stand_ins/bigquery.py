@@ -129,6 +129,7 @@ class BigQueryStandIn:
         page_rows: The most rows that one page of results holds.
         location: Where all its datasets are. Outside of "US" and "EU" a job is found only by
             requests that name its location.
+        resources: What a table, "dataset.name", says of itself in place of the engine.
         requests: How often each method and path was asked for.
     """
 
@@ -138,6 +139,7 @@ class BigQueryStandIn:
         self.job_seconds = 0.0
         self.page_rows = 10_000
         self.location = "US"
+        self.resources: dict[str, dict[str, Any]] = {}
         self.requests: Counter[str] = Counter()
         self.jobs: dict[str, Job] = {}
         self._uploads: dict[str, tuple[dict[str, Any], bytearray]] = {}
@@ -208,6 +210,7 @@ class BigQueryStandIn:
                 "notFound", f"Not found: Dataset was not found in location {reference['location']}"
             )
         job = Job(job_id, resource["configuration"])
+        _check_labels(job.configuration.get("labels", {}))
         if job.configuration.get("dryRun"):
             return self._dry_run(job)
         with self._lock:
@@ -323,11 +326,31 @@ class BigQueryStandIn:
 
     def _run_copy(self, _: Job, copy: dict[str, Any], __: bytes | None) -> None:
         (source,) = copy.get("sourceTables") or [copy["sourceTable"]]
+        destination = _table_name(copy["destinationTable"])
+        if destination.partition or copy.get("writeDisposition") == "WRITE_APPEND":
+            self._check_copy(_table_name(source), destination)
         self.engine.copy(
             _table_name(source),
-            _table_name(copy["destinationTable"]),
+            destination,
             _IF_EXISTS[copy.get("writeDisposition", "WRITE_EMPTY")],  # type: ignore[arg-type]
         )
+
+    def _check_copy(self, source: TableName, destination: TableName) -> None:
+        """Refuse what differs: rows are copied as they are stored."""
+        held = self.engine.table(source.whole)
+        try:
+            there = self.engine.table(destination.whole)
+        except exceptions.NotFound:
+            return
+        if held.partition_by != there.partition_by:
+            raise ApiError("invalid", "Incompatible table partitioning specification when copying")
+        for mine, theirs in zip(held.schema, there.schema, strict=False):
+            if mine.mode != theirs.mode:
+                raise ApiError(
+                    "invalid",
+                    f"Provided Schema does not match Table {destination}. Field {mine.name} has "
+                    f"changed mode from {theirs.mode} to {mine.mode}",
+                )
 
     def _run_extract(self, _: Job, extract: dict[str, Any], __: bytes | None) -> None:
         (uri,) = extract["destinationUris"]
@@ -419,7 +442,7 @@ class BigQueryStandIn:
             resource["clustering"] = {"fields": list(table.cluster_by)}
         if table.view_sql is not None:
             resource["view"] = {"query": table.view_sql, "useLegacySql": False}
-        return resource
+        return resource | self.resources.get(key, {})
 
     def create_table(self, dataset: str, resource: dict[str, Any]) -> dict[str, Any]:
         name = resource["tableReference"]["tableId"]
@@ -592,3 +615,10 @@ class _Handler(BaseHTTPRequestHandler):
 def _table_name(reference: dict[str, str]) -> TableName:
     table, _, partition = reference["tableId"].partition("$")
     return TableName(table, reference["datasetId"], None, partition or None)
+
+
+def _check_labels(labels: dict[str, str]) -> None:
+    for label, value in labels.items():
+        for text, form in ((label, r"[^\W\d_][\w-]{0,62}"), (value, r"[\w-]{0,63}")):
+            if not re.fullmatch(form, text) or text != text.lower():
+                raise ApiError("invalid", f"Invalid label {label!r}: {value!r}")

@@ -171,18 +171,20 @@ class GoogleWarehouse:
         with advice():
             found = self.client.get_table(table_reference(name.whole, self.client.project))
         is_view = found.table_type in {"VIEW", "MATERIALIZED_VIEW"}
+        # What an external table holds is not BigQuery's, which sees no change of it.
+        is_stored = found.table_type in {"TABLE", "SNAPSHOT"}
         partitioning = found.time_partitioning
         return Table(
             name=table_name(found.reference),
             schema=columns(found.schema),
-            rows=None if is_view else found.num_rows,
-            bytes=None if is_view else found.num_bytes,
+            rows=found.num_rows if is_stored else None,
+            bytes=found.num_bytes if is_stored else None,
             kind="view" if is_view else "table",
-            version=None if is_view else _version(found),
+            version=_version(found) if is_stored else None,
             partition_by=partitioning.field if partitioning else None,
             cluster_by=tuple(found.clustering_fields or ()),
             description=found.description,
-            view_sql=found.view_query if found.table_type == "VIEW" else None,
+            view_sql=(found.view_query or found.mview_query) if is_view else None,
         )
 
     def tables(self, dataset: str) -> list[str]:
