@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 from etl_jobs.errors import ContractError
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from sqlglot import exp
+
     from etl_jobs.contract import Query
     from gcp_accessor import BigQueryAccessor
 
@@ -29,13 +33,18 @@ def check_columns(query: Query, warehouse: BigQueryAccessor, table: str) -> None
         )
 
 
-def check_rows(query: Query, warehouse: BigQueryAccessor, table: str) -> tuple[int, dict[str, int]]:
+def check_rows(
+    query: Query, warehouse: BigQueryAccessor, table: str, day: date
+) -> tuple[int, dict[str, int]]:
     """Return how many rows there are, and each check's violations, all of them 0.
+
+    Args:
+        day: The only one that the rows may be of: no other is replaced.
 
     Raises:
         ContractError: there are no rows, or some violate a check; the message counts them.
     """
-    result = warehouse.query(checks_sql(query, table))
+    result = warehouse.query(checks_sql(query, table), {"as_of": day})
     names = [column.name for column in result.schema]
     counts: dict[str, int] = dict(zip(names, result.rows()[0], strict=True))  # type: ignore[arg-type]
     rows = counts.pop("rows_written")
@@ -56,25 +65,31 @@ def check_rows(query: Query, warehouse: BigQueryAccessor, table: str) -> tuple[i
 
 
 def checks_sql(query: Query, table: str) -> str:
-    """Return BigQuery SQL of one row: `rows_written`, then violations by check.
+    """Return BigQuery SQL of one row: `rows_written`, then violations by check on `@as_of`.
 
     As in SQL's own CHECK constraints, an expression that is NULL is no violation; NOT NULL
     is a check of its own.
     """
     from sqlglot import exp, select
 
-    source = exp.to_table(table, dialect="bigquery")
+    source = quoted_table(table)
+    partition = exp.column(query.partition or "")
+    as_of = exp.Parameter(this=exp.var("as_of"))
     repeats = (
         select("COUNT(*) - 1 AS repeats")
         .from_(source)
         .group_by(*(exp.column(name) for name in query.grain))
         .subquery("repeated_grains")
     )
-    violations = {
+    violations: dict[str, exp.Expr] = {
+        f"{query.partition}_is_the_day": exp.NullSafeNEQ(this=partition, expression=as_of)
+    }
+    violations |= {
         f"{column.name}_is_not_null": exp.column(column.name).is_(exp.null())
         for column in query.columns
         if column.mode == "REQUIRED"
-    } | {
+    }
+    violations |= {
         name: exp.not_(exp.paren(exp.maybe_parse(check, dialect="bigquery")))
         for name, check in query.checks.items()
     }
@@ -86,3 +101,12 @@ def checks_sql(query: Query, table: str) -> str:
         ),
     ).from_(source)
     return statement.sql(dialect="bigquery", pretty=True)
+
+
+def quoted_table(name: str) -> exp.Table:
+    """Return a table as a statement names it: in backticks, which a dash needs."""
+    from sqlglot import exp
+
+    table, *before = reversed(name.split("."))
+    dataset, project, *_ = *before, None, None
+    return exp.table_(table, db=dataset, catalog=project, quoted=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from etl_jobs.checks import check_columns, check_rows
+from etl_jobs.checks import check_columns, check_rows, quoted_table
 from etl_jobs.errors import ContractError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # A staging table that outlives this was left by a process that was killed.
 _STAGING_LIFE = timedelta(days=1)
 _MOMENT = "%Y%m%dT%H%M%S"
+_STAGING = re.compile(r"__(?P<moment>\d{8}T\d{6})_[0-9a-f]{8}", re.ASCII)
 
 
 class Staging:
@@ -39,6 +41,7 @@ class Staging:
         query: Query,
         warehouse: BigQueryAccessor,
         name: str,
+        day: date,
         run_query: Callable[[str], QueryResult],
     ) -> None:
         self._query = query
@@ -46,7 +49,7 @@ class Staging:
         self.name = name
         self.result = run_query(name)
         check_columns(query, warehouse, name)
-        self.rows, self.violations = check_rows(query, warehouse, name)
+        self.rows, self.violations = check_rows(query, warehouse, name, day)
 
     def ordered(self) -> QueryResult:
         """Return all rows in the order of the contract's grain."""
@@ -54,7 +57,7 @@ class Staging:
 
         columns = [exp.column(column.name) for column in self._query.columns]
         order = [exp.column(name) for name in self._query.grain]
-        sql = select(*columns).from_(_table(self.name)).order_by(*order)
+        sql = select(*columns).from_(quoted_table(self.name)).order_by(*order)
         return self._warehouse.query(sql.sql(dialect="bigquery"))
 
     def summary(self) -> list[str]:
@@ -83,10 +86,11 @@ class OutputTable:
         self.name = query.output or ""
 
     @contextmanager
-    def staged(self, run_query: Callable[[str], QueryResult]) -> Iterator[Staging]:
+    def staged(self, day: date, run_query: Callable[[str], QueryResult]) -> Iterator[Staging]:
         """Give the query's checked rows in a staging table that is gone afterwards.
 
         Args:
+            day: The day that they are to be of.
             run_query: Runs the query into the table of the name it is given.
 
         Raises:
@@ -96,7 +100,7 @@ class OutputTable:
         moment = datetime.now(UTC).strftime(_MOMENT)
         name = f"{self.name}__{moment}_{uuid.uuid4().hex[:8]}"
         try:
-            yield Staging(self._query, self._warehouse, name, run_query)
+            yield Staging(self._query, self._warehouse, name, day, run_query)
         finally:
             self._warehouse.delete_table(name, if_missing="ignore")
 
@@ -131,7 +135,7 @@ class OutputTable:
         else:
             from sqlglot import delete
 
-            statement = delete(_table(self.name), where=self._is_day())
+            statement = delete(quoted_table(self.name), where=self._is_day())
             self._warehouse.query(statement.sql(dialect="bigquery"), {"as_of": day})
 
     def rows_of(self, day: date) -> int | None:
@@ -139,7 +143,7 @@ class OutputTable:
         from google.api_core.exceptions import NotFound
         from sqlglot import select
 
-        statement = select("COUNT(*)").from_(_table(self.name)).where(self._is_day())
+        statement = select("COUNT(*)").from_(quoted_table(self.name)).where(self._is_day())
         try:
             result = self._warehouse.query(statement.sql(dialect="bigquery"), {"as_of": day})
         except NotFound:
@@ -152,15 +156,10 @@ class OutputTable:
         return exp.column(self._query.partition or "").eq(exp.Parameter(this=exp.var("as_of")))
 
     def _sweep(self) -> None:
-        """Delete the staging tables that killed processes left."""
+        """Delete the staging tables that killed processes left, and no table of another name."""
         oldest = (datetime.now(UTC) - _STAGING_LIFE).strftime(_MOMENT)
-        prefix = f"{self.name}__"
-        for name in self._warehouse.tables():
-            if name.startswith(prefix) and name.removeprefix(prefix) < oldest:
-                self._warehouse.delete_table(name, if_missing="ignore")
-
-
-def _table(name: str) -> exp.Table:
-    from sqlglot import exp
-
-    return exp.to_table(name, dialect="bigquery")
+        dataset, dot, output = self.name.rpartition(".")
+        for name in self._warehouse.tables(dataset or None):
+            staging = _STAGING.fullmatch(name.removeprefix(output))
+            if staging and name.startswith(output) and staging["moment"] < oldest:
+                self._warehouse.delete_table(f"{dataset}{dot}{name}", if_missing="ignore")

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
@@ -123,12 +125,14 @@ def run_plan(
 def table_version(warehouse: BigQueryAccessor, table: str) -> str:
     """Return what changes whenever a table's rows may have changed.
 
-    A view has the versions of the tables under it.
+    A view has the versions of the tables under it. Where nothing tells (an external table, a
+    view over wildcard tables or over tables that this account may not see), it is the moment,
+    so that a job never takes such rows for those it has seen.
 
     Raises:
         JobError: there is no such table.
     """
-    from google.api_core.exceptions import NotFound
+    from google.api_core.exceptions import Forbidden, NotFound
 
     try:
         found = warehouse.table(table)
@@ -140,7 +144,10 @@ def table_version(warehouse: BigQueryAccessor, table: str) -> str:
     if found.version is not None:
         return found.version
     parts = [found.view_sql or ""]
-    parts += [table_version(warehouse, name) for name in tables_read(parse_sql(parts[0]))]
+    try:
+        parts += [table_version(warehouse, name) for name in tables_read(parse_sql(parts[0]))]
+    except (ValueError, Forbidden):
+        return f"unknown at {datetime.now(UTC).isoformat()}"
     return _sha256("\n".join(parts))
 
 
@@ -203,7 +210,7 @@ class _Attempt:
         manifest = self.run.committed()
         if manifest and self.run.is_published() and table.rows_of(day) == manifest.facts["rows"]:
             return manifest, "nothing to do"
-        with table.staged(lambda name: self._query(query, name)) as staging:
+        with table.staged(day, lambda name: self._query(query, name)) as staging:
             metrics = {"notes": staging.summary()} if query.summary else {}
             if manifest is None:
                 self._write_rows(query, staging)
@@ -242,8 +249,7 @@ class _Attempt:
                 destination=destination,
                 partition_by=query.partition if destination else None,
                 max_bytes_billed=self.max_bytes or query.byte_budget,
-                # A label holds no slash.
-                labels={"job": self.job.name.replace("/", "-").lower()},
+                labels={"job": _label(self.job.name)},
             )
         except CostLimitExceeded as error:
             limit = "--max-bytes" if self.max_bytes else "byte_budget in its header"
@@ -286,6 +292,11 @@ class _Attempt:
         if manifest is None:
             raise JobError(f"{self.job.name}: other tasks of the run are unfinished")
         return manifest
+
+
+def _label(name: str) -> str:
+    """Return the name in what a label may hold: at most 63 lower-case letters, digits, _ and -."""
+    return re.sub(r"[^\w-]", "-", name.lower())[:63]
 
 
 def _sha256(text: str) -> str:
