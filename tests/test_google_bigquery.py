@@ -16,7 +16,7 @@ from google.auth.exceptions import DefaultCredentialsError
 
 from gcp_accessor import BigQueryAccessor
 from gcp_accessor.backends.duckdb.warehouse import DuckDBWarehouse
-from gcp_accessor.errors import QueryTimeout
+from gcp_accessor.errors import CostLimitExceeded, QueryTimeout
 from gcp_accessor.schema import TableName
 from tests.stand_ins.bigquery import BigQueryStandIn
 
@@ -275,6 +275,16 @@ def test_the_id_of_a_failed_job_is_spent(exams: BigQueryAccessor) -> None:
 
     assert "never runs an id twice" in caught.value.__notes__[0]
     assert "nowhere" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("request_", ["POST .*/jobs", "GET .*/queries"])
+def test_a_query_over_its_limit_is_refused_in_our_words_whenever_the_service_says_so(
+    service: BigQueryStandIn, exams: BigQueryAccessor, request_: str
+) -> None:
+    service.fail("bytesBilledLimitExceeded", on=request_)
+
+    with pytest.raises(CostLimitExceeded, match="nothing was run"):
+        exams.query("SELECT 1 AS n", max_bytes_billed=1)
 
 
 def test_labels_and_limits_travel_with_the_job(service: BigQueryStandIn, tmp_path: Path) -> None:
