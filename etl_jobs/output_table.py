@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from etl_jobs.checks import check_columns, check_rows, quoted_table
-from etl_jobs.errors import ContractError
+from etl_jobs.errors import ContractError, JobError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from etl_jobs.contract import Query
     from gcp_accessor import BigQueryAccessor
+    from gcp_accessor.backends import Table
     from gcp_accessor.query_result import QueryResult
 
 # A staging table that outlives this was left by a process that was killed.
@@ -48,6 +49,7 @@ class Staging:
         self._warehouse = warehouse
         self.name = name
         self.result = run_query(name)
+        _refuse_expired(warehouse.table(name), day)
         check_columns(query, warehouse, name)
         self.rows, self.violations = check_rows(query, warehouse, name, day)
 
@@ -95,6 +97,7 @@ class OutputTable:
 
         Raises:
             ContractError: the rows break the contract.
+            JobError: BigQuery deletes the rows of so old a day at once.
         """
         self._sweep()
         moment = datetime.now(UTC).strftime(_MOMENT)
@@ -109,12 +112,15 @@ class OutputTable:
 
         Raises:
             ContractError: the table has other columns than the contract.
+            JobError: BigQuery deletes the rows of so old a day at once.
         """
         from google.api_core.exceptions import Conflict, NotFound
 
         promised = self._query.columns
         try:
-            found = self._warehouse.table(self.name).schema
+            there = self._warehouse.table(self.name)
+            _refuse_expired(there, day)
+            found = there.schema
         except NotFound:
             # Staged rows, as every query's, may be NULL by their type; that none is has been
             # checked. A copy needs equal modes.
@@ -163,3 +169,14 @@ class OutputTable:
             staging = _STAGING.fullmatch(name.removeprefix(output))
             if staging and name.startswith(output) and staging["moment"] < oldest:
                 self._warehouse.delete_table(f"{dataset}{dot}{name}", if_missing="ignore")
+
+
+def _refuse_expired(table: Table, day: date) -> None:
+    """Raise JobError where a day's rows are gone as soon as they are written."""
+    life = table.partition_life
+    if life is not None and datetime.now(UTC).date() - day >= life:
+        raise JobError(
+            f"BigQuery deletes the rows of {day} at once: the partitions of "
+            f"{table.name.dataset}.{table.name.table} live for {life.days} days; raise the "
+            "partition expiration of the dataset and the table, or take a later day"
+        )

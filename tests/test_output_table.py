@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from google.api_core.exceptions import BadRequest, NotFound
 
-from etl_jobs.errors import ContractError
+from etl_jobs.errors import ContractError, JobError
 from etl_jobs.job import Jobs
 from etl_jobs.place import Place
 from etl_jobs.run import parse_settings, run_plan, table_version
@@ -173,6 +173,22 @@ def test_an_output_table_that_is_not_split_alike_is_refused(google: Bench) -> No
 
     with pytest.raises(BadRequest, match="Incompatible table partitioning"):
         google.run()
+
+
+@pytest.mark.parametrize("made_before", [False, True])
+def test_a_day_that_bigquery_deletes_at_once_is_refused(
+    made_before: bool, google: Bench, service: BigQueryStandIn
+) -> None:
+    if made_before:
+        google.run()
+    service.partition_days = 60
+
+    with pytest.raises(JobError, match=r"deletes the rows of 2024-03-01 at once.* for 60 days"):
+        google.run(as_of="@as_of ")
+
+    # How "never" is written where a dataset's default is another.
+    service.partition_days = 9_223_372_036_828_800_000 // 86_400_000
+    assert google.run(as_of="@as_of ").state == "published"
 
 
 # --- What changes when rows may have changed ----------------------------------------------

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from pyarrow import RecordBatch
 
@@ -83,6 +83,7 @@ class Table:
         version: Changes whenever the rows may have changed; equal versions mean equal rows.
             None for a view or an external table, whose rows change without it.
         partition_by: The DATE or TIMESTAMP column that splits the table by day.
+        partition_life: How long after its day a partition is deleted. None keeps it.
     """
 
     name: TableName
@@ -92,6 +93,7 @@ class Table:
     kind: Literal["table", "view"]
     version: str | None
     partition_by: str | None = None
+    partition_life: timedelta | None = None
     cluster_by: tuple[str, ...] = ()
     description: str | None = None
     view_sql: str | None = None

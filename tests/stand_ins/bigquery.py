@@ -40,7 +40,8 @@ _FORMATS = {"CSV": "csv", "NEWLINE_DELIMITED_JSON": "ndjson", "PARQUET": "parque
 _STATUSES = {
     "accessDenied": 403,
     "backendError": 503,
-    "bytesBilledLimitExceeded": 400,
+    # The client knows no status for this reason, so that it makes it a 500.
+    "bytesBilledLimitExceeded": 500,
     "duplicate": 409,
     "internalError": 500,
     "invalid": 400,
@@ -129,6 +130,7 @@ class BigQueryStandIn:
         page_rows: The most rows that one page of results holds.
         location: Where all its datasets are. Outside of "US" and "EU" a job is found only by
             requests that name its location.
+        partition_days: After how many days its datasets delete a partition, if they do.
         resources: What a table, "dataset.name", says of itself in place of the engine.
         requests: How often each method and path was asked for.
     """
@@ -139,6 +141,7 @@ class BigQueryStandIn:
         self.job_seconds = 0.0
         self.page_rows = 10_000
         self.location = "US"
+        self.partition_days: int | None = None
         self.resources: dict[str, dict[str, Any]] = {}
         self.requests: Counter[str] = Counter()
         self.jobs: dict[str, Job] = {}
@@ -438,6 +441,9 @@ class BigQueryStandIn:
         }
         if table.partition_by:
             resource["timePartitioning"] = {"type": "DAY", "field": table.partition_by}
+            if self.partition_days is not None:
+                milliseconds = str(self.partition_days * 86_400_000)
+                resource["timePartitioning"]["expirationMs"] = milliseconds
         if table.cluster_by:
             resource["clustering"] = {"fields": list(table.cluster_by)}
         if table.view_sql is not None:

@@ -29,6 +29,7 @@ from gcp_accessor.backends.google.jobs import (
 )
 from gcp_accessor.backends.google.schema import (
     columns,
+    partition_life,
     query_parameter,
     schema_fields,
     table_name,
@@ -80,8 +81,8 @@ class GoogleWarehouse:
     def run(self, statement: Statement) -> GoogleCursor:
         """Run one statement to its end, on the server's side cancelled when its time is out."""
         with advice():
-            job = self._start(statement)
             try:
+                job = self._start(statement)
                 wait_for(job, statement.timeout)
             except exceptions.GoogleAPICallError as error:
                 limit = statement.max_bytes_billed
@@ -182,6 +183,7 @@ class GoogleWarehouse:
             kind="view" if is_view else "table",
             version=_version(found) if is_stored else None,
             partition_by=partitioning.field if partitioning else None,
+            partition_life=partition_life(partitioning),
             cluster_by=tuple(found.clustering_fields or ()),
             description=found.description,
             view_sql=(found.view_query or found.mview_query) if is_view else None,

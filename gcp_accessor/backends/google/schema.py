@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from google.cloud import bigquery
@@ -56,6 +57,15 @@ def time_partitioning(
         return None
     unit = _PARTITION_TYPES[len(table.partition)] if table and table.partition else "DAY"
     return bigquery.TimePartitioning(type_=unit, field=partition_by)
+
+
+def partition_life(partitioning: bigquery.TimePartitioning | None) -> timedelta | None:
+    """Return how long after its day a partition is deleted, None for never."""
+    if partitioning is None or not partitioning.expiration_ms:
+        return None
+    # "Never" is also written as the largest number there is.
+    longest = timedelta.max // timedelta(milliseconds=1)
+    return timedelta(milliseconds=min(partitioning.expiration_ms, longest))
 
 
 def _field(column: Column) -> dict[str, Any]:
