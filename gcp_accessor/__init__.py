@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gcp_accessor.backends import Estimate, QueryStats, StoredObject, Table
+    from gcp_accessor.backends import Distribution, Estimate, QueryStats, StoredObject, Table
     from gcp_accessor.bigquery import BigQueryAccessor
     from gcp_accessor.errors import (
         CorruptRun,
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
         UnsafeContent,
         UnsupportedLocally,
     )
+    from gcp_accessor.job_metrics import JobMetrics
     from gcp_accessor.manifest import Manifest
+    from gcp_accessor.monitoring import MonitoringAccessor
     from gcp_accessor.parameters import Typed
     from gcp_accessor.publication import Publication, PublicationRun
     from gcp_accessor.query_result import QueryResult
@@ -32,6 +34,8 @@ _HOMES = {
     "BigQueryAccessor": "bigquery",
     "CloudStorageAccessor": "storage",
     "GoogleCloudStorageAccessor": "storage",
+    "MonitoringAccessor": "monitoring",
+    "JobMetrics": "job_metrics",
     "QueryResult": "query_result",
     "Typed": "parameters",
     "Publication": "publication",
@@ -39,6 +43,7 @@ _HOMES = {
     "Manifest": "manifest",
     "Column": "schema",
     "TableName": "schema",
+    "Distribution": "backends",
     "Estimate": "backends",
     "QueryStats": "backends",
     "StoredObject": "backends",
@@ -58,6 +63,8 @@ __all__ = [
     "BigQueryAccessor",
     "CloudStorageAccessor",
     "GoogleCloudStorageAccessor",
+    "MonitoringAccessor",
+    "JobMetrics",
     "QueryResult",
     "Typed",
     "Publication",
@@ -65,6 +72,7 @@ __all__ = [
     "Manifest",
     "Column",
     "TableName",
+    "Distribution",
     "Estimate",
     "QueryStats",
     "StoredObject",
