@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gcp_accessor.bigquery import BigQueryAccessor
+from gcp_accessor.monitoring import MonitoringAccessor
 from gcp_accessor.storage import CloudStorageAccessor
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.stand_ins.cloud_storage import CloudStorageStandIn
+    from tests.stand_ins.monitoring import MonitoringStandIn
 
 BUCKET = "lessons"
 
@@ -85,3 +87,34 @@ def bucket(tmp_path: Path) -> Path:
     folder = tmp_path / "cloud" / "buckets" / "bucket"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture
+def monitoring() -> Iterator[MonitoringStandIn]:
+    """Cloud Monitoring as a local gRPC service, without any metric."""
+    from tests.stand_ins.monitoring import MonitoringStandIn
+
+    with MonitoringStandIn() as service:
+        yield service
+
+
+@pytest.fixture
+def google_metrics(monitoring: MonitoringStandIn) -> Iterator[MonitoringAccessor]:
+    """The accessor through Google's own client, speaking to the stand-in."""
+    client = monitoring.client()
+    with MonitoringAccessor("a-project", client=client) as metrics:
+        yield metrics
+    client.transport.close()
+
+
+@pytest.fixture
+def local_metrics(tmp_path: Path) -> MonitoringAccessor:
+    """The accessor on a folder that is not there yet."""
+    return MonitoringAccessor(local=tmp_path / "place")
+
+
+@pytest.fixture(params=["local", "google"])
+def metrics(request: pytest.FixtureRequest) -> MonitoringAccessor:
+    """An accessor without any metric, on each backend in turn."""
+    made: MonitoringAccessor = request.getfixturevalue(f"{request.param}_metrics")
+    return made
