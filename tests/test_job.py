@@ -30,7 +30,7 @@ columns:
   as_of: DATE, the day
   id: STRING, a row
 */
-SELECT @as_of AS as_of, id FROM {reads} ORDER BY id
+SELECT @as_of AS as_of, id FROM {reads}
 """
     )
 

@@ -83,4 +83,3 @@ SELECT
   MAX(answered_at) AS last_answered_at
 FROM answers_with_rest
 GROUP BY item_id
-ORDER BY item_id

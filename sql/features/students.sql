@@ -60,4 +60,3 @@ SELECT
   MAX(answered_at) AS last_answered_at
 FROM answers_with_item_share
 GROUP BY student_id
-ORDER BY student_id

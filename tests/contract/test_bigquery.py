@@ -6,7 +6,7 @@ import gzip
 import json
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -65,6 +65,25 @@ DAY_SCHEMA = {"day": "DATE", "item_id": "STRING", "n": "INT64"}
 
 
 # --- queries ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"partition_by": "day"}, "cannot be partitioned by field 'day'"),
+        ({"cluster_by": ["n"]}, "cannot be clustered"),
+    ],
+)
+def test_rows_are_not_sorted_into_a_table_that_keeps_no_order(
+    exams: BigQueryAccessor, options: dict[str, Any], message: str
+) -> None:
+    sql = "SELECT DATE '2024-03-01' AS day, 1 AS n"
+
+    with pytest.raises(exceptions.BadRequest, match=f"Result of ORDER BY queries {message}"):
+        exams.query(f"{sql} ORDER BY n", destination="t", **options)
+
+    exams.query(f"SELECT * FROM ({sql} ORDER BY n)", destination="t", **options)
+    assert exams.table("t").rows == 1
 
 
 def test_a_query_gives_rows_records_and_a_schema(warehouse: BigQueryAccessor) -> None:

@@ -11,7 +11,7 @@ from sqlglot import exp
 from gcp_accessor.backends.duckdb.catalog import Details, sql_name
 from gcp_accessor.backends.duckdb.functions import add_functions
 from gcp_accessor.backends.duckdb.query import read_query
-from gcp_accessor.backends.duckdb.writes import Write, write_rows
+from gcp_accessor.backends.duckdb.writes import Write, refuse_order, write_rows
 from gcp_accessor.backends.googlesql.dialect import to_duckdb
 from gcp_accessor.backends.googlesql.parser import GoogleSQL, refused, resolve, table_name
 from gcp_accessor.schema import Column
@@ -110,6 +110,7 @@ def _create_table(command: _Command, tree: exp.Expr) -> None:
             raise refused("CREATE TABLE with both columns and a query")
         read = read_query(command.connection, command.catalog, query, command.statement)
         where = Write(name, "replace", details.partition_by, details.cluster_by)
+        refuse_order(query, where)
         write_rows(command.connection, command.catalog, where, read.sql, read.schema, read.values)
     elif query is not None:
         raise refused(f"CREATE TABLE with {query.sql(GoogleSQL)[:40]}")

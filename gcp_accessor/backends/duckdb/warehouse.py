@@ -20,7 +20,7 @@ from gcp_accessor.backends.duckdb.file import DatabaseFile, bounded
 from gcp_accessor.backends.duckdb.load import load_errors, read_files
 from gcp_accessor.backends.duckdb.query import Query, read_query
 from gcp_accessor.backends.duckdb.result import LocalCursor, keep
-from gcp_accessor.backends.duckdb.writes import Write, in_partition, write_rows
+from gcp_accessor.backends.duckdb.writes import Write, in_partition, refuse_order, write_rows
 from gcp_accessor.backends.folder import FolderBackend
 from gcp_accessor.backends.googlesql.parser import parse
 from gcp_accessor.errors import CostLimitExceeded
@@ -90,6 +90,7 @@ class DuckDBWarehouse:
         where = Write(
             destination, statement.if_exists, statement.partition_by, statement.cluster_by
         )
+        refuse_order(tree, where)
         write_rows(connection, catalog, where, query.sql, query.schema, query.values)
         return read
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from duckdb import DuckDBPyConnection
+    from sqlglot import exp
 
     from gcp_accessor.backends import IfExists
     from gcp_accessor.schema import Column, TableName
@@ -31,6 +32,22 @@ class Write:
     if_exists: IfExists
     partition_by: str | None = None
     cluster_by: tuple[str, ...] = ()
+
+
+def refuse_order(tree: exp.Expr, write: Write) -> None:
+    """Raise BadRequest, as BigQuery does, for rows sorted into a table that keeps no order."""
+    if tree.args.get("order") is None or tree.args.get("limit") is not None:
+        return
+    if write.partition_by is not None:
+        raise BadRequest(
+            f"Result of ORDER BY queries cannot be partitioned by field '{write.partition_by}'; "
+            "leave the last ORDER BY out, a table keeps no order"
+        )
+    if write.cluster_by:
+        raise BadRequest(
+            "Result of ORDER BY queries cannot be clustered; leave the last ORDER BY out, a table "
+            "keeps no order"
+        )
 
 
 def write_rows(
