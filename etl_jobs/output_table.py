@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from gcp_accessor.backends import Table
     from gcp_accessor.query_result import QueryResult
 
+    RunQuery = Callable[[str, tuple[str, ...]], QueryResult]
+
 # A staging table that outlives this was left by a process that was killed.
 _STAGING_LIFE = timedelta(days=1)
 _MOMENT = "%Y%m%dT%H%M%S"
@@ -43,12 +45,13 @@ class Staging:
         warehouse: BigQueryAccessor,
         name: str,
         day: date,
-        run_query: Callable[[str], QueryResult],
+        cluster_by: tuple[str, ...],
+        run_query: RunQuery,
     ) -> None:
         self._query = query
         self._warehouse = warehouse
         self.name = name
-        self.result = run_query(name)
+        self.result = run_query(name, cluster_by)
         _refuse_expired(warehouse.table(name), day)
         check_columns(query, warehouse, name)
         self.rows, self.violations = check_rows(query, warehouse, name, day)
@@ -88,12 +91,13 @@ class OutputTable:
         self.name = query.output or ""
 
     @contextmanager
-    def staged(self, day: date, run_query: Callable[[str], QueryResult]) -> Iterator[Staging]:
+    def staged(self, day: date, run_query: RunQuery) -> Iterator[Staging]:
         """Give the query's checked rows in a staging table that is gone afterwards.
 
         Args:
             day: The day that they are to be of.
-            run_query: Runs the query into the table of the name it is given.
+            run_query: Runs the query into the table of the name it is given, clustered as it
+                is told: rows are copied only between tables that are clustered alike.
 
         Raises:
             ContractError: the rows break the contract.
@@ -103,7 +107,8 @@ class OutputTable:
         moment = datetime.now(UTC).strftime(_MOMENT)
         name = f"{self.name}__{moment}_{uuid.uuid4().hex[:8]}"
         try:
-            yield Staging(self._query, self._warehouse, name, day, run_query)
+            clustering = self._clustering()
+            yield Staging(self._query, self._warehouse, name, day, clustering, run_query)
         finally:
             self._warehouse.delete_table(name, if_missing="ignore")
 
@@ -155,6 +160,15 @@ class OutputTable:
         except NotFound:
             return None
         return int(str(result.scalar()))
+
+    def _clustering(self) -> tuple[str, ...]:
+        """Return the columns that somebody may have clustered the table by."""
+        from google.api_core.exceptions import NotFound
+
+        try:
+            return self._warehouse.table(self.name).cluster_by
+        except NotFound:
+            return ()
 
     def _is_day(self) -> exp.Expr:
         from sqlglot import exp

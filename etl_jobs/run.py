@@ -210,7 +210,7 @@ class _Attempt:
         manifest = self.run.committed()
         if manifest and self.run.is_published() and table.rows_of(day) == manifest.facts["rows"]:
             return manifest, "nothing to do"
-        with table.staged(day, lambda name: self._query(query, name)) as staging:
+        with table.staged(day, partial(self._query, query)) as staging:
             metrics = {"notes": staging.summary()} if query.summary else {}
             if manifest is None:
                 self._write_rows(query, staging)
@@ -240,7 +240,9 @@ class _Attempt:
             manifest = self._commit(None, results, metrics, {})
         return manifest, self.run.publish()
 
-    def _query(self, query: Query, destination: str | None = None) -> QueryResult:
+    def _query(
+        self, query: Query, destination: str | None = None, cluster_by: tuple[str, ...] = ()
+    ) -> QueryResult:
         names = {parameter.name for parameter in query.parameters}
         try:
             return self.place.warehouse.query(
@@ -248,6 +250,7 @@ class _Attempt:
                 {name: value for name, value in self.settings.items() if name in names},
                 destination=destination,
                 partition_by=query.partition if destination else None,
+                cluster_by=cluster_by,
                 max_bytes_billed=self.max_bytes or query.byte_budget,
                 labels={"job": _label(self.job.name)},
             )

@@ -175,6 +175,17 @@ def test_an_output_table_that_is_not_split_alike_is_refused(google: Bench) -> No
         google.run()
 
 
+def test_an_output_table_that_somebody_clustered_stays_clustered(bench: Bench) -> None:
+    bench.warehouse.create_table(
+        "answer_counts", COLUMNS, partition_by="as_of", cluster_by=["student_id"]
+    )
+
+    bench.run()
+
+    assert bench.rows() == [[DAY, "a", 1], [DAY, "b", 2]]
+    assert bench.warehouse.table("answer_counts").cluster_by == ("student_id",)
+
+
 @pytest.mark.parametrize("made_before", [False, True])
 def test_a_day_that_bigquery_deletes_at_once_is_refused(
     made_before: bool, google: Bench, service: BigQueryStandIn

@@ -347,6 +347,8 @@ class BigQueryStandIn:
             return
         if held.partition_by != there.partition_by:
             raise ApiError("invalid", "Incompatible table partitioning specification when copying")
+        if held.cluster_by != there.cluster_by:
+            raise ApiError("invalid", "Failed to copy: incompatible clustering fields")
         for mine, theirs in zip(held.schema, there.schema, strict=False):
             if mine.mode != theirs.mode:
                 raise ApiError(
