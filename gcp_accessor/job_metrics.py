@@ -50,7 +50,8 @@ class JobMetrics:
     ) -> None:
         seconds = time.monotonic() - self._begun
         problems = [
-            f"{name!r} is measured by the block itself" for name in _OURS & self._figures.keys()
+            f"{name!r} is measured by the block itself"
+            for name in sorted(_OURS & self._figures.keys())
         ]
         known = {name: value for name, value in self._figures.items() if value is not None}
         figures = {**known, "success": int(_succeeded(error)), "seconds": seconds}

@@ -335,6 +335,7 @@ class MonitoringAccessor:
         problems: list[str],
     ) -> None:
         """Write all that can be written of a job's figures; say of the others why not."""
+        check_labels({**self._labels, **labels})
         now = datetime.now(UTC)
         task = replace(self._task, task_id=f"{self._task.task_id}/{next(self._blocks)}")
         points = []
