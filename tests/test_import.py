@@ -46,6 +46,19 @@ check()
 """)
 
 
+@pytest.mark.parametrize("arguments", ["", "project='a-project'", "local='/nowhere/at/all'"])
+def test_making_a_monitoring_accessor_imports_nothing_heavy_and_does_no_io(arguments: str) -> None:
+    run(f"""
+from gcp_accessor import MonitoringAccessor
+sys.addaudithook(forbid)
+accessor = MonitoringAccessor({arguments})
+repr(accessor)
+accessor.job("calibrate")
+accessor.close()
+check()
+""")
+
+
 def test_every_public_name_is_importable() -> None:
     run("""
 import gcp_accessor
