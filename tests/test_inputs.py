@@ -484,10 +484,16 @@ def test_an_inch_mark_inside_a_value_is_no_open_quote(desk: Desk) -> None:
     assert rows[0]["item_id"] == '5" nail'
 
 
-def test_a_ragged_row_behind_a_very_long_field_is_refused(desk: Desk) -> None:
+def test_a_ragged_row_behind_a_very_long_field_is_named(desk: Desk) -> None:
     sentence = desk.csv_refusal(f"a1,{'x' * 200_000},q1,1,2024-03-01", "a1")
 
-    assert sentence.startswith("log.csv cannot be read as CSV: ")
+    assert sentence == "log.csv row 2 has 1 field; expected 5 as in the header"
+
+
+def test_a_very_long_quoted_field_is_no_open_quote(desk: Desk) -> None:
+    rows = desk.csv(f'a1,"{"x" * 200_000}",q1,1,2024-03-01', ROW)
+
+    assert rows[0]["student_id"] == "x" * 200_000
 
 
 def test_a_row_longer_than_a_block_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,6 +83,8 @@ class CsvLog:
             line.decode("utf-8", "replace")
             for line in iter(lambda: stream.readline(checked_text.BLOCK_BYTES), b"")
         )
+        # Python's own limit, 128 KiB, would stop at a field that Arrow reads.
+        csv.field_size_limit(max(csv.field_size_limit(), checked_text.BLOCK_BYTES))
         return (row for row in csv.reader(lines, strict=strict) if row)
 
     def _explained(self, error: Exception) -> InputError:
@@ -91,7 +93,7 @@ class CsvLog:
         if "straddling" in str(error):
             most = checked_text.BLOCK_BYTES >> 20
             return InputError(f"{name} holds a row of more than {most} MiB; is a quote not closed?")
-        # A field that is too long for Python ends the search, and Arrow's own words have to do.
+        # Where Python finds nothing wrong, Arrow's own words have to do.
         with io.BufferedReader(CheckedText(self._path)) as again, suppress(csv.Error):
             for number, row in enumerate(self._rows(again)):
                 if len(row) != len(self.columns):
