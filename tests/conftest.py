@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 BUCKET = "lessons"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_calendar() -> Iterator[None]:
+    """Keep Google's notice of an old interpreter out of what our own processes say."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONWARNINGS", "ignore:You are using a Python version:FutureWarning")
+        yield
+
+
 @pytest.fixture
 def cloud_storage() -> Iterator[CloudStorageStandIn]:
     """Cloud Storage as a local HTTP service with one empty bucket."""
