@@ -208,12 +208,19 @@ class _Attempt:
         table = OutputTable(query, self.place.warehouse)
         day = self.run.as_of
         manifest = self.run.committed()
-        if manifest and self.run.is_published() and table.rows_of(day) == manifest.facts["rows"]:
+        if (
+            manifest
+            and self.run.is_published()
+            and self._last_writer() == self.run.run_id
+            and table.rows_of(day) == manifest.facts["rows"]
+        ):
             return manifest, "nothing to do"
         with table.staged(day, partial(self._query, query)) as staging:
             metrics = {"notes": staging.summary()} if query.summary else {}
             if manifest is None:
                 self._write_rows(query, staging)
+            # Said beforehand: a run that is killed in between leaves a day that no run trusts.
+            self.place.store.write(self._writer_uri, {"run_id": self.run.run_id})
             table.replace_day(day, staging)
         if manifest is None:
             facts = {
@@ -239,6 +246,19 @@ class _Attempt:
             metrics = {**product.metrics, "notes": list(product.notes)}
             manifest = self._commit(None, results, metrics, {})
         return manifest, self.run.publish()
+
+    @property
+    def _writer_uri(self) -> str:
+        """The object that names the run whose rows the output table's day has."""
+        return f"{self.run.publication.uri}/days/{self.run.as_of}.json"
+
+    def _last_writer(self) -> str | None:
+        from google.api_core.exceptions import NotFound
+
+        try:
+            return str(self.place.store.read(self._writer_uri)["run_id"])
+        except NotFound:
+            return None
 
     def _query(
         self, query: Query, destination: str | None = None, cluster_by: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 
 from etl_jobs.cli import main
-from gcp_accessor import BigQueryAccessor, CloudStorageAccessor
+from gcp_accessor import BigQueryAccessor, CloudStorageAccessor, PublicationRun
 from gcp_accessor.backends.duckdb.warehouse import DuckDBWarehouse
 from tests.stand_ins.bigquery import BigQueryStandIn
 
@@ -183,6 +183,23 @@ def test_another_rule_of_attempts_makes_another_run(tmp_path: Path) -> None:
     warehouse = BigQueryAccessor(local=tmp_path, dataset="etl")
     total = warehouse.query("SELECT SUM(correct) FROM answers_latest").scalar()
     assert total == sum(round(s * 1000) for s in (0.924, 0.709, 0.553, 0.763, 0.87))
+
+
+def test_a_run_killed_behind_the_table_leaves_no_day_that_another_trusts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(tmp_path) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(PublicationRun, "commit", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert run(tmp_path, "--set", "attempt=latest") == 130
+
+    # As many rows as before stand in the table, and the published run is still the first one.
+    assert run(tmp_path) == 0
+
+    total = BigQueryAccessor(local=tmp_path, dataset="etl").query(
+        "SELECT SUM(correct) FROM answers_latest"
+    )
+    assert total.scalar() == sum(round(s * 1000) for s in (0.924, 0.709, 0.553, 0.763, 0.87))
 
 
 def test_no_staging_table_is_left(lsat6: Path) -> None:

@@ -125,7 +125,7 @@ def test_bigquery_itself_accepts_every_query(
     assert found == [(column.name, column.type) for column in query.columns]
 
 
-def test_a_job_replaces_its_day(
+def test_jobs_replace_their_day_and_publish_it(
     warehouse: BigQueryAccessor, store: CloudStorageAccessor, folder: str, tmp_path: Path
 ) -> None:
     # The jobs' SQL, reading a raw table of this test's own dataset.
@@ -151,12 +151,13 @@ def test_a_job_replaces_its_day(
     ]
     warehouse.load(rows, f"{dataset}.raw_answers", schema=columns_of("raw.answers"))
     jobs = Jobs(tmp_path)
-    plan = [jobs.find("answers/latest")]
+    plan = jobs.plan("features/items")
     bucket = folder.removeprefix("gs://")
     place = Place(warehouse, store, bucket)
 
     for _ in range(2):
-        [outcome] = run_plan(plan, place, parse_settings(plan, {}, date(2024, 3, 1)))
+        outcomes = list(run_plan(plan, place, parse_settings(plan, {}, date(2024, 3, 1))))
 
-    assert outcome.state == "nothing to do"
+    assert [outcome.state for outcome in outcomes] == ["nothing to do"] * 2
+    assert len(outcomes[-1].files) == 2
     assert warehouse.query("SELECT COUNT(*) FROM answers_latest").scalar() == 4
