@@ -29,10 +29,6 @@ class CalibrationError(JobError):
     """The item parameters cannot be trusted."""
 
 
-class TooFewResponses(CalibrationError):
-    """There are not enough answers to estimate anything from."""
-
-
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for a misspelt name, or "" where nothing is near."""
     by_fold = {each.casefold(): each for each in known}

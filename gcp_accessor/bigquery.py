@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from gcp_accessor.backends import Estimate, LoadSettings, Statement
 from gcp_accessor.bigquery_first_names import FirstNames
 from gcp_accessor.errors import MissingExtra, UnsupportedLocally
+from gcp_accessor.local import local_folder
 from gcp_accessor.parameters import Parameters, from_python
 from gcp_accessor.query_result import QueryResult
 from gcp_accessor.schema import Column, TableName
@@ -64,15 +64,10 @@ class BigQueryAccessor(FirstNames):
         timeout: float | None = None,
         max_bytes_billed: int | None = None,
     ) -> None:
-        on_google = project is not None or client is not None or credentials is not None
-        if local is None and not on_google:
-            local = os.environ.get("GCP_ACCESSOR_LOCAL") or None
-        if local is not None and on_google:
-            raise ValueError("local= is instead of project=, client= and credentials=; give one")
         self.project = project
         self.dataset = dataset
         self.location = location
-        self.local = None if local is None else Path(local)
+        self.local = local_folder(local, project, credentials, client)
         self.labels = dict(labels or {})
         self.timeout = timeout
         self.max_bytes_billed = max_bytes_billed

@@ -7,12 +7,12 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from gcp_accessor.backends import MetricKind, Point
 from gcp_accessor.errors import MissingExtra
 from gcp_accessor.job_metrics import JobMetrics
+from gcp_accessor.local import local_folder
 from gcp_accessor.metric_values import check_labels, check_value, metric_type
 from gcp_accessor.tasks import current_task
 
@@ -73,19 +73,11 @@ class MonitoringAccessor:
         location: str = "global",
         timeout: float | None = None,
     ) -> None:
-        google = [given for given in (project, credentials, client) if given is not None]
-        if local is not None and google:
-            raise ValueError(
-                "local= stands in for Google Cloud; give it without project=, credentials= and "
-                "client="
-            )
-        if local is None and not google:
-            local = os.environ.get("GCP_ACCESSOR_LOCAL") or None
         metric_type(prefix, "any")
         self._project = project
         self._credentials = credentials
         self._client = client
-        self.local = None if local is None else Path(local).absolute()
+        self.local = local_folder(local, project, credentials, client)
         self.prefix = prefix
         self._labels = check_labels(labels or {})
         self._location = location

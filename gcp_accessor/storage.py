@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import io
-import os
 from contextlib import contextmanager
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from gcp_accessor import tabular
 from gcp_accessor.backends import StoredObject
+from gcp_accessor.local import local_folder
 from gcp_accessor.storage_first_names import FirstNames, UploadedObject
 from gcp_accessor.tabular.formats import Format, content_type_of, format_of
 from gcp_accessor.tabular.streams import Sink, decompressed, text_into
 from gcp_accessor.uris import check_bucket, check_name, split_glob, split_object_uri, split_uri
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator, Sequence
 
     from google.auth.credentials import Credentials
@@ -67,18 +67,10 @@ class CloudStorageAccessor(FirstNames):
         local: str | os.PathLike[str] | None = None,
         timeout: float | None = None,
     ) -> None:
-        google = [given for given in (project, credentials, client) if given is not None]
-        if local is not None and google:
-            raise ValueError(
-                "local= stands in for Google Cloud; give it without project=, credentials= and "
-                "client="
-            )
-        if local is None and not google:
-            local = os.environ.get("GCP_ACCESSOR_LOCAL") or None
         self._project = project
         self._credentials = credentials
         self._client = client
-        self.local = None if local is None else Path(local).absolute()
+        self.local = local_folder(local, project, credentials, client)
         self._timeout = timeout
         self._made: BucketBackend | None = None
 

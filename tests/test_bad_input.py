@@ -160,7 +160,7 @@ GZIPPED = gzip.compress(LOG.encode(), mtime=0)
     ("name", "content", "said"),
     [
         ("log.csv", b"", "log.csv is empty"),
-        ("log.csv.gz", gzip.compress(b""), "log.csv.gz is empty"),
+        ("log.csv.gz", gzip.compress(b"", mtime=0), "log.csv.gz is empty"),
         ("log.csv", COLUMNS, "log.csv has no rows, only the header answer_id, student_id, item_id"),
         (
             "log.csv",

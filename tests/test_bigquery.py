@@ -26,7 +26,7 @@ def test_the_environment_names_the_folder_when_nothing_else_does(
 
 
 def test_a_folder_and_a_project_are_one_too_many(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="local= is instead of project="):
+    with pytest.raises(ValueError, match="local= stands in for Google Cloud"):
         BigQueryAccessor("a-project", local=tmp_path)
 
 

@@ -482,7 +482,7 @@ def test_a_csv_without_a_schema_is_typed_by_all_of_its_values(warehouse: DuckDBW
         (b'1,"x,true,\n', "line 1: Value with unterminated quote"),
         (b"1,\xff,true,\n", "not utf-8"),
         (b"\x1f\x8bnope", "broken gzip"),
-        (gzip.compress(b"1,x,true,\n" * 999)[:-9], "broken gzip"),
+        (gzip.compress(b"1,x,true,\n" * 999, mtime=0)[:-9], "broken gzip"),
     ],
 )
 def test_a_bad_file_is_named_by_its_rows_and_nothing_is_loaded(

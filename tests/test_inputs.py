@@ -19,11 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from etl_jobs.errors import ContractError, InputError, JobError, TooFewResponses
+from etl_jobs.errors import CalibrationError, ContractError, InputError, JobError
 from etl_jobs.inputs.load import convert_file, load_input
 from etl_jobs.inputs.logs import checked_text, ndjson_log
 from etl_jobs.inputs.mapping import LogMapping, read_mapping
-from etl_jobs.sources import load_sources
+from etl_jobs.sources import Source, load_sources
+from gcp_accessor.schema import Column
 
 if TYPE_CHECKING:
     from gcp_accessor import BigQueryAccessor
@@ -97,6 +98,18 @@ def test_the_columns_of_a_row_are_those_that_sources_yaml_declares(desk: Desk) -
     rows = desk.csv(ROW)
 
     assert list(rows[0]) == [column.name for column in source.columns]
+
+
+def test_a_column_that_no_file_can_fill_is_refused(desk: Desk) -> None:
+    source = Source(
+        "raw.marks", "Marks.", ("id",), (Column("id", "STRING"), Column("mark", "DATE"))
+    )
+    path = desk.file("log.csv", "id,mark\na,2024-03-01\n")
+
+    with pytest.raises(InputError, match=r"raw\.marks: mark is declared as DATE; a file fills"):
+        convert_file(
+            path, "raw.marks", None, desk.folder / "rows.parquet", sources={"raw.marks": source}
+        )
 
 
 def test_an_unquoted_nothing_is_null_and_a_quoted_one_is_empty(desk: Desk) -> None:
@@ -586,7 +599,7 @@ def test_utf_16_is_recognised(desk: Desk, encoding: str) -> None:
 @pytest.mark.parametrize(
     ("content", "advice"),
     [
-        (gzip.compress(b"x"), "is gzip-compressed; name it log.csv.gz"),
+        (gzip.compress(b"x", mtime=0), "is gzip-compressed; name it log.csv.gz"),
         (b"PAR1....", "is a Parquet file; name it so that it ends in .parquet"),
         (b"PK\x03\x04....", "is a zip archive or an Excel workbook; save it as CSV"),
     ],
@@ -1074,7 +1087,7 @@ def test_the_temporary_rows_are_gone_afterwards(
     assert list(spare.iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", [JobError, InputError, ContractError, TooFewResponses])
+@pytest.mark.parametrize("kind", [JobError, InputError, ContractError, CalibrationError])
 def test_errors_can_be_pickled(kind: type[JobError]) -> None:
     error = pickle.loads(pickle.dumps(kind("log.csv is empty")))
 

@@ -219,6 +219,12 @@ def _arrow_schema(source: Source) -> pa.Schema:
     import pyarrow as pa
 
     types = {"STRING": pa.string(), "INT64": pa.int64(), "TIMESTAMP": pa.timestamp("us", "UTC")}
+    for column in source.columns:
+        if column.type not in types:
+            raise InputError(
+                f"{source.table}: {column.name} is declared as {column.type}; a file fills "
+                "STRING, INT64 and TIMESTAMP columns: load the table another way"
+            )
     return pa.schema([(column.name, types[column.type]) for column in source.columns])
 
 

@@ -119,7 +119,7 @@ class FolderBackend:
             _check_generation(bucket, name, generation, if_generation)
             lock.keep_above(generation)
             path.unlink()
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
             for parent in path.parents:
                 if parent == self._buckets / bucket or not _remove_empty(parent):
                     break
@@ -212,7 +212,7 @@ class FolderBackend:
                     "cannot be both an object and the folder of another"
                 ) from None
             # Within the lock: whoever sees this object and acts on it acts on what is durable.
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         return generation
 
     @contextmanager
@@ -333,7 +333,7 @@ def _make_folders(folder: Path) -> None:
         return
     _make_folders(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
 
 
 def _remove_empty(folder: Path) -> bool:
@@ -345,7 +345,8 @@ def _remove_empty(folder: Path) -> bool:
     return True
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make sure that the names in a folder survive a loss of power."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from google.api_core.exceptions import InvalidArgument, NotFound
 
 from gcp_accessor.backends import Distribution, Point, Task
+from gcp_accessor.backends.folder import sync_folder
 from gcp_accessor.backends.google.monitoring_advice import advised
 from gcp_accessor.metric_values import (
     BUCKET_GROWTH,
@@ -90,7 +91,7 @@ class MetricsFile:
             fcntl.flock(descriptor, how)
             if new:
                 for folder in (self.path.parent, self.path.parent.parent):
-                    _sync_folder(folder)
+                    sync_folder(folder)
             yield descriptor
         finally:
             os.close(descriptor)
@@ -258,11 +259,3 @@ def _point(fields: dict[str, Any]) -> Point:
         started=None if started is None else datetime.fromisoformat(started),
         unit=fields["unit"],
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

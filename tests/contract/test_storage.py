@@ -501,11 +501,11 @@ def test_upload_csv_gzip_refuses_to_replace_when_asked_to_fail(store: CloudStora
     [
         (b"q1,q2\n", "is not gzip; expected"),
         (b"", "is empty; expected gzip"),
-        (gzip.compress(b"q1,q2\n" * 1000)[:-10], "is cut short"),
-        (gzip.compress(b"q1,q2\n")[:-8] + bytes(8), "is damaged gzip"),
-        (gzip.compress(b'"q1'), "is not CSV: line 1"),
-        (gzip.compress(b'"q1"x,q2\n'), "is not CSV: line 1"),
-        (gzip.compress("é".encode("latin-1")), "is not UTF-8 text"),
+        (gzip.compress(b"q1,q2\n" * 1000, mtime=0)[:-10], "is cut short"),
+        (gzip.compress(b"q1,q2\n", mtime=0)[:-8] + bytes(8), "is damaged gzip"),
+        (gzip.compress(b'"q1', mtime=0), "is not CSV: line 1"),
+        (gzip.compress(b'"q1"x,q2\n', mtime=0), "is not CSV: line 1"),
+        (gzip.compress("é".encode("latin-1"), mtime=0), "is not UTF-8 text"),
     ],
     ids=["plain", "empty", "short", "damaged", "open quote", "text after quote", "latin-1"],
 )
