@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gcp_accessor.errors import CorruptRun
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 SCHEMA_VERSION = 1
 
@@ -63,14 +64,32 @@ class Manifest:
         raise KeyError(f"run {self.run_id} has no file {name!r}; it has {there}")
 
 
-def refuse_newer(content: Mapping[str, Any], uri: str) -> None:
-    """Raise CorruptRun for what a later version of this package wrote."""
-    version = content.get("schema_version")
+@contextmanager
+def damage_of(uri: str) -> Iterator[None]:
+    """Raise CorruptRun where the JSON at `uri` is not what this package writes."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CorruptRun(
+            f"{uri} is damaged ({type(error).__name__}: {error}); restore it, or publish again"
+        ) from error
+
+
+def parse(text: bytes, uri: str) -> dict[str, Any]:
+    """Return the JSON object that is stored at `uri`.
+
+    Raises:
+        CorruptRun: it is damaged, or a later version of this package wrote it.
+    """
+    with damage_of(uri):
+        content: dict[str, Any] = json.loads(text)
+        version = content["schema_version"]
     if version != SCHEMA_VERSION:
         raise CorruptRun(
             f"{uri} has schema version {version}; this gcp-accessor reads version "
             f"{SCHEMA_VERSION}: upgrade it"
         )
+    return content
 
 
 def manifest_to_json(manifest: Manifest) -> dict[str, Any]:
@@ -90,18 +109,15 @@ def manifest_from_json(text: bytes, uri: str) -> Manifest:
     """Return the manifest that is stored at `uri`.
 
     Raises:
-        CorruptRun: the text is not a manifest of this version.
+        CorruptRun: the text is damaged, or a manifest of a later version.
     """
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise CorruptRun(f"{uri} is not valid JSON: {error}") from error
-    refuse_newer(content, uri)
-    return Manifest(
-        content["run_id"],
-        date.fromisoformat(content["as_of"]),
-        datetime.fromisoformat(content["created_at"]),
-        tuple(PublishedFile(**file) for file in content["files"]),
-        content["facts"],
-        content["previous"],
-    )
+    content = parse(text, uri)
+    with damage_of(uri):
+        return Manifest(
+            content["run_id"],
+            date.fromisoformat(content["as_of"]),
+            datetime.fromisoformat(content["created_at"]),
+            tuple(PublishedFile(**file) for file in content["files"]),
+            content["facts"],
+            content["previous"],
+        )

@@ -25,9 +25,10 @@ from gcp_accessor.manifest import (
     SCHEMA_VERSION,
     Manifest,
     PublishedFile,
+    damage_of,
     manifest_from_json,
     manifest_to_json,
-    refuse_newer,
+    parse,
 )
 
 if TYPE_CHECKING:
@@ -157,20 +158,21 @@ class Publication:
         uri = f"{self.uri}/latest.json"
         try:
             generation = self.store.stat(uri).generation
-            content = self.store.read(uri, as_="json", generation=generation)
+            text = self.store.read(uri, as_="bytes", generation=generation)
         except NotFound:
             # Replaced between the two requests, or never there: the second look decides.
             if not self.store.exists(uri):
                 return _Pointer()
             return self._pointer()
-        refuse_newer(content, uri)
-        return _Pointer(
-            generation,
-            content["run_id"],
-            date.fromisoformat(content["as_of"]),
-            content["manifest_sha256"],
-            content["hold"],
-        )
+        content = parse(text, uri)
+        with damage_of(uri):
+            return _Pointer(
+                generation,
+                content["run_id"],
+                date.fromisoformat(content["as_of"]),
+                content["manifest_sha256"],
+                content["hold"],
+            )
 
     def _manifest(self, run_id: str, sha256: str | None) -> Manifest:
         from google.api_core.exceptions import NotFound
@@ -274,11 +276,11 @@ class PublicationRun:
         done = {stored.uri for stored in self.store.list(f"{self.uri}/tasks/")}
         if not done.issuperset(uris):
             return None
-        files = [
-            PublishedFile(**file)
-            for uri in uris
-            for file in self.store.read(uri, as_="json")["files"]
-        ]
+        files: list[PublishedFile] = []
+        for uri in uris:
+            with damage_of(uri):
+                listed = self.store.read(uri, as_="json")["files"]
+                files += [PublishedFile(**file) for file in listed]
         for file in files:
             self.publication._verify(self.run_id, file)
         manifest = Manifest(

@@ -285,6 +285,31 @@ def test_a_newer_schema_is_refused_with_what_to_do(
         publication.latest() if name == "latest.json" else publication.manifest(run.run_id)
 
 
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"schema_version": 1}', b"\xff"])
+@pytest.mark.parametrize("name", ["latest.json", "manifest.json"])
+def test_a_damaged_pointer_or_manifest_is_named(
+    name: str, damage: bytes, publication: Publication, store: CloudStorageAccessor
+) -> None:
+    publish(publication, DAY, "a")
+    run = publication.run(DAY, "x")
+    uri = f"{URI}/latest.json" if name == "latest.json" else f"{run.uri}/manifest.json"
+    store.write(uri, damage)
+
+    with pytest.raises(CorruptRun, match=rf"{name} is damaged"):
+        publication.latest() if name == "latest.json" else publication.manifest(run.run_id)
+
+
+def test_a_damaged_marker_of_a_task_is_named(
+    publication: Publication, store: CloudStorageAccessor
+) -> None:
+    run = publication.run(DAY, "x")
+    run.write("items.txt", lambda: "a")
+    store.write(f"{run.uri}/tasks/0.json", b"{}")
+
+    with pytest.raises(CorruptRun, match=r"tasks/0\.json is damaged"):
+        run.commit({})
+
+
 def test_an_unknown_run_and_an_unknown_file_are_named(publication: Publication) -> None:
     publish(publication, DAY, "a")
 
