@@ -104,12 +104,14 @@ def run_plan(
         JobError: the first job that fails; those before it stay published.
         google.api_core.exceptions.GoogleAPICallError: what Google refuses, as it says it.
     """
-    made: dict[str, str] = {}
+    # Looked up once: jobs that read one table describe the same rows of it.
+    versions: dict[str, str] = {}
     for job in plan:
         started = time.monotonic()
-        inputs = {
-            table: made.get(table) or table_version(place.warehouse, table) for table in job.reads
-        }
+        for table in job.reads:
+            if table not in versions:
+                versions[table] = table_version(place.warehouse, table)
+        inputs = {table: versions[table] for table in job.reads}
         run = _run_of(job, place, settings, inputs)
         attempt = _Attempt(job, place, run, settings, inputs, max_bytes)
         if job.module:
@@ -117,7 +119,7 @@ def run_plan(
         else:
             manifest, state = attempt.sql_job(job.queries[0])
         if job.output:
-            made[job.output] = manifest.run_id
+            versions[job.output] = manifest.run_id
         files = tuple(run.publication.files(manifest))
         yield Outcome(job.name, state, manifest, files, time.monotonic() - started)
 
