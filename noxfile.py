@@ -54,7 +54,7 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def live(session: nox.Session) -> None:
-    """The contracts against a real project: GCP_ACCESSOR_LIVE_PROJECT and _BUCKET name it."""
+    """What only a real project can show: GCP_ACCESSOR_LIVE_PROJECT and _BUCKET name it."""
     if not os.environ.get("GCP_ACCESSOR_LIVE_PROJECT"):
         session.skip("set GCP_ACCESSOR_LIVE_PROJECT and GCP_ACCESSOR_LIVE_BUCKET to run them")
     session.install("-e", ".[all]", *group("test"))

@@ -29,7 +29,9 @@ SECTIONS = pytest.mark.parametrize("section", [6, 7])
 def real(name: str) -> Path:
     path = REAL_DATA / name
     if not path.exists():
-        pytest.skip(f"{name} is not here: real answers are no part of the project")
+        pytest.skip(
+            f"the real log {name} is not here; put it into shared/data/irt beside the checkout"
+        )
     return path
 
 

@@ -105,7 +105,7 @@ def test_lsat_without_priors_gives_the_published_parameters(section: int) -> Non
 def test_lsat_matches_the_tight_reference_tables(section: int) -> None:
     table = REAL_DATA / f"ref_Rmirt147_LSAT{section}_2PL.csv"
     if not table.exists():
-        pytest.skip(f"{table.name} is not here")
+        pytest.skip(f"{table.name} is not here; put it into shared/data/irt beside the checkout")
     reference = np.loadtxt(table, delimiter=",", skiprows=1, usecols=(1, 2))
 
     calibration = irt.calibrate(lsat(section), priors=None, tolerance=1e-8)
@@ -777,7 +777,9 @@ def first_attempts(file: str, item_column: int) -> tuple[np.ndarray, np.ndarray,
     """Each person's first answer to each item of a log, in order: person, item, correct."""
     path = REAL_DATA / file
     if not path.exists():
-        pytest.skip(f"{file} is not here")
+        pytest.skip(
+            f"the real log {file} is not here; put it into shared/data/irt beside the checkout"
+        )
     person, order, item, correct = np.loadtxt(
         path, delimiter=",", skiprows=1, usecols=(0, 1, item_column, 4), dtype=np.int64
     ).T
