@@ -836,3 +836,28 @@ def test_a_warehouse_does_nothing_before_its_first_operation(tmp_path: Path) -> 
 
     assert not (tmp_path / "later").exists()
     assert threading.active_count() < 50
+
+
+def test_a_holder_that_lets_go_in_that_moment_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import duckdb
+
+    warehouse = DuckDBWarehouse(tmp_path)
+    warehouse.create_dataset("d")
+    connect = duckdb.connect
+    # DuckDB's words for a lock whose holder is gone when it looks who that is.
+    words = [
+        f'IO Error: Could not set lock on file "{tmp_path}": Conflicting lock is held in PID 0.',
+        f'IO Error: Could not set lock on file "{tmp_path}": Resource temporarily unavailable',
+    ]
+
+    def busy(*arguments: object, **options: object) -> object:
+        if words:
+            raise duckdb.IOException(words.pop())
+        return connect(*arguments, **options)
+
+    monkeypatch.setattr(duckdb, "connect", busy)
+
+    assert warehouse.datasets() == ["d"]
+    assert not words

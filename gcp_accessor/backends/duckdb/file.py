@@ -98,16 +98,18 @@ class DatabaseFile:
             try:
                 return duckdb.connect(str(self.path), config=settings)
             except duckdb.IOException as error:
-                held = re.search(r"lock is held in (.*?\(PID (\d+)\))", str(error))
-                if held is None:
+                # A holder that lets go in this very moment is named by no name, or not at all.
+                if "Could not set lock on file" not in str(error):
                     raise
                 if time.monotonic() >= deadline:
+                    held = re.search(r"lock is held in (.*?\(?PID (\d+)\)?)", str(error))
+                    name, process = (held[1], held[2]) if held else ("of no known name", "it")
                     unavailable = ServiceUnavailable(
-                        f"{self.path} is held by another process, {held[1]}, and was not free "
+                        f"{self.path} is held by another process, {name}, and was not free "
                         f"within {self.wait_seconds:g} s"
                     )
                     unavailable.add_note(
-                        f"Wait for process {held[2]} to end, or set {_WAIT_VARIABLE} to more "
+                        f"Wait for process {process} to end, or set {_WAIT_VARIABLE} to more "
                         "seconds."
                     )
                     raise unavailable from error
