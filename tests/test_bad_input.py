@@ -903,7 +903,8 @@ def test_two_runs_at_once_both_succeed(published: Path, tmp_path: Path) -> None:
     both = [subprocess.Popen(typed, cwd=ROOT, stdout=pipe, stderr=pipe, text=True) for _ in "12"]
     ended = [process.communicate(timeout=60) for process in both]
 
-    assert [process.returncode for process in both] == [0, 0], ended
+    # What was said comes first: it tells why, where a code does not.
     assert [err for _, err in ended] == ["", ""]
+    assert [process.returncode for process in both] == [0, 0], ended
     assert published_bytes(place) == published_bytes(published)
     assert_no_trace(place)
