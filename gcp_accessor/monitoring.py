@@ -7,12 +7,12 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from gcp_accessor.backends import MetricKind, Point
+from gcp_accessor.accessor import Accessor
+from gcp_accessor.backends import MetricKind, MetricsBackend, Point
 from gcp_accessor.errors import MissingExtra
 from gcp_accessor.job_metrics import JobMetrics
-from gcp_accessor.local import local_folder
 from gcp_accessor.metric_values import check_labels, check_value, metric_type
 from gcp_accessor.tasks import current_task
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from google.cloud.monitoring_v3 import MetricServiceClient
     from pandas import DataFrame
 
-    from gcp_accessor.backends import MetricsBackend, Task
+    from gcp_accessor.backends import Task
 
 # Monitoring takes an hour more, of which a clock that is wrong may use up some.
 _OLDEST = timedelta(hours=24)
@@ -29,7 +29,7 @@ _OLDEST = timedelta(hours=24)
 _TICK = timedelta(milliseconds=1)
 
 
-class MonitoringAccessor:
+class MonitoringAccessor(Accessor[MetricsBackend]):
     """Metrics in Cloud Monitoring: figures of jobs, written in one line and read back.
 
     Making one does no I/O: clients are built on first use, once per process, so it can be
@@ -74,14 +74,16 @@ class MonitoringAccessor:
         timeout: float | None = None,
     ) -> None:
         metric_type(prefix, "any")
-        self._project = project
-        self._credentials = credentials
-        self._client = client
-        self.local = local_folder(local, project, credentials, client)
+        super().__init__(
+            project,
+            credentials=credentials,
+            client=client,
+            local=local,
+            labels=check_labels(labels or {}),
+            timeout=timeout,
+        )
         self.prefix = prefix
-        self._labels = check_labels(labels or {})
         self._location = location
-        self._timeout = timeout
         self._begin()
 
     # --- Points ---------------------------------------------------------------------------
@@ -200,45 +202,23 @@ class MonitoringAccessor:
 
     # --- The accessor itself --------------------------------------------------------------
 
-    def close(self) -> None:
-        """Close the connections. The accessor can be used again, and then opens new ones."""
-        backend = self._backends.pop(os.getpid(), None)
-        if backend is not None:
-            backend.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def __getstate__(self) -> dict[str, object]:
-        ours = {"_backends", "_tasks", "_started", "_blocks"}
-        return {name: value for name, value in self.__dict__.items() if name not in ours}
+        ours = {"_tasks", "_started", "_blocks"}
+        return {name: value for name, value in super().__getstate__().items() if name not in ours}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
         self._begin()
 
     def __repr__(self) -> str:
-        place = f"local={str(self.local)!r}" if self.local else f"project={self._project!r}"
-        return f"MonitoringAccessor({place}, prefix={self.prefix!r})"
+        return f"MonitoringAccessor({self._place()}, prefix={self.prefix!r})"
 
     def _begin(self) -> None:
         # By process: a forked one is another task, and must not share its parent's connections.
-        self._backends: dict[int, MetricsBackend] = {}
         self._tasks: dict[int, Task] = {}
         # A counter's first point may be written in this very moment, and must end after it.
         self._started = datetime.now(UTC) - _TICK
         self._blocks = itertools.count(1)
-
-    @property
-    def _backend(self) -> MetricsBackend:
-        process = os.getpid()
-        if process not in self._backends:
-            # Of several threads that come here at once, all get the same one.
-            self._backends.setdefault(process, self._open())
-        return self._backends[process]
 
     def _open(self) -> MetricsBackend:
         if self.local is not None:
@@ -247,7 +227,7 @@ class MonitoringAccessor:
             return MetricsFile(self.local)
         from gcp_accessor.backends.google.monitoring import GoogleMetrics
 
-        return GoogleMetrics(self._project, self._credentials, self._client, self._timeout)
+        return GoogleMetrics(self.project, self._credentials, self._client, self.timeout)
 
     @property
     def _task(self) -> Task:
@@ -288,7 +268,7 @@ class MonitoringAccessor:
                 )
         elif since is not None:
             raise ValueError(f"{metric!r} is a {kind}; since= belongs to a counter")
-        both = check_labels({**self._labels, **(labels or {})})
+        both = check_labels({**self.labels, **(labels or {})})
         return Point(whole, kind, held, at, both, self._task, started, unit)
 
     def _table(
@@ -327,7 +307,7 @@ class MonitoringAccessor:
         problems: list[str],
     ) -> None:
         """Write all that can be written of a job's figures; say of the others why not."""
-        check_labels({**self._labels, **labels})
+        check_labels({**self.labels, **labels})
         now = datetime.now(UTC)
         task = replace(self._task, task_id=f"{self._task.task_id}/{next(self._blocks)}")
         points = []

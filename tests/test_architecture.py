@@ -41,7 +41,7 @@ def test_googles_clients_and_duckdb_are_imported_by_backends_alone() -> None:
             continue
         clients = {name for name in imports(path) if name.startswith(("google.cloud", "duckdb"))}
         # 0.0.6's methods hand Google's own objects around.
-        assert not clients or path.stem == "bigquery_first_names", f"{path}: {clients}"
+        assert not clients or path.stem == "first_names", f"{path}: {clients}"
 
 
 def test_item_response_theory_is_numpy_and_scipy_alone() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gcp_accessor import storage
+from gcp_accessor.storage import objects, rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from gcp_accessor import CloudStorageAccessor
 
 EXAMPLES = [
-    example for example in doctest.DocTestFinder().find(storage, "storage") if example.examples
+    example
+    for module in (storage, rows, objects)
+    for example in doctest.DocTestFinder().find(module)
+    if example.examples
 ]
 
 

@@ -1,151 +1,27 @@
-"""Cloud Storage, or a folder in its place."""
+"""Objects of any content: written, read, streamed, listed, deleted."""
 
 from __future__ import annotations
 
 import io
 from contextlib import contextmanager
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 from gcp_accessor import tabular
-from gcp_accessor.backends import StoredObject
-from gcp_accessor.local import local_folder
-from gcp_accessor.storage_first_names import FirstNames, UploadedObject
+from gcp_accessor.storage.connection import Connection, IfExists
 from gcp_accessor.tabular.formats import Format, content_type_of, format_of
 from gcp_accessor.tabular.streams import Sink, decompressed, text_into
-from gcp_accessor.uris import check_bucket, check_name, split_glob, split_object_uri, split_uri
+from gcp_accessor.uris import check_bucket, split_glob, split_object_uri, split_uri
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator, Sequence
 
-    from google.auth.credentials import Credentials
-    from google.cloud.storage import Client
+    from gcp_accessor.backends import StoredObject
 
-    from gcp_accessor.backends import BucketBackend, ObjectWriter
-    from gcp_accessor.publication import Publication
-
-IfExists = Literal["replace", "fail"]
 Mode = Literal["rb", "wb", "rt", "wt"]
 
 
-class CloudStorageAccessor(FirstNames):
-    """Objects in Cloud Storage, written whole or not at all, read verified.
-
-    Making one does no I/O: clients are built on first use, once per process, so it can be
-    pickled and handed to other processes. It is safe to use from several threads.
-
-    Every write takes a precondition. `if_exists="fail"` creates the object only where there
-    is none; `if_generation=n` replaces it only while it still is what was read. Of several
-    writers that race under one precondition, one wins, and the others get
-    `google.api_core.exceptions.PreconditionFailed`.
-
-    Args:
-        project: Needed only to create buckets. By default the environment's.
-        credentials: By default the environment's (`google.auth.default()`).
-        client: A `google.cloud.storage.Client` to use as it is.
-        local: A folder to work in instead of Google Cloud. If none of project, credentials,
-            client and local is given, the environment's GCP_ACCESSOR_LOCAL is taken, if set.
-        timeout: Seconds a request, and then its retries altogether, may take. By default
-            60 for a request and 120 for its retries.
-
-    Example:
-        >>> store = CloudStorageAccessor(local=folder)
-        >>> store.create_bucket("lessons")
-        >>> store.upload_csv_gzip("lessons", "items.csv.gz", [["q1", -0.42], ["q2", None]]).uri
-        'gs://lessons/items.csv.gz'
-        >>> store.download_csv_gzip("lessons", "items.csv.gz")
-        [['q1', '-0.42'], ['q2', None]]
-    """
-
-    def __init__(
-        self,
-        project: str | None = None,
-        *,
-        credentials: Credentials | None = None,
-        client: Client | None = None,
-        local: str | os.PathLike[str] | None = None,
-        timeout: float | None = None,
-    ) -> None:
-        self._project = project
-        self._credentials = credentials
-        self._client = client
-        self.local = local_folder(local, project, credentials, client)
-        self._timeout = timeout
-        self._made: BucketBackend | None = None
-
-    # --- Rows as csv.gz -------------------------------------------------------------------
-
-    def upload_csv_gzip(
-        self,
-        bucket_name: str,
-        storage_path: str,
-        texts: object,
-        *,
-        header: Sequence[str] | None = None,
-        if_exists: IfExists = "replace",
-        if_generation: int | None = None,
-    ) -> UploadedObject:
-        """Write rows to one gzip-compressed CSV object that BigQuery loads unchanged.
-
-        The object appears complete or not at all. The same rows always give the same
-        bytes, so a repeated run leaves an identical object. Memory stays flat: rows are
-        consumed once, in blocks.
-
-        Args:
-            texts: Rows: any iterable of sequences or of records (mappings), a DataFrame, or
-                anything Arrow can read. None becomes an unquoted empty field, which BigQuery
-                loads as NULL; "" a quoted one.
-            header: Column names, written first. A frame, Arrow and records bring their own.
-            if_exists: "replace" overwrites; "fail" leaves what is there.
-            if_generation: Write only while the object has this generation.
-
-        Returns:
-            The stored object: uri, generation, crc32c, size in bytes, rows.
-
-        Raises:
-            ValueError: texts is a string or one mapping, is empty, or has ragged rows (the
-                message names the first ragged row).
-            google.api_core.exceptions.PreconditionFailed: the object is there and if_exists
-                is "fail", or its generation is another.
-
-        Example:
-            >>> store.upload_csv_gzip("lessons", "items.csv.gz", [["q1", -0.42]]).rows
-            1
-        """
-        name = check_name(storage_path)
-        with self._writer(
-            check_bucket(bucket_name), name, "application/gzip", if_exists, if_generation
-        ) as writer:
-            rows = tabular.write(texts, writer, "csv.gz", header) or 0
-        stored = {each.name: getattr(writer.stored, each.name) for each in fields(StoredObject)}
-        return UploadedObject(**stored, rows=rows)
-
-    def download_csv_gzip(
-        self, bucket_name: str, storage_path: str, *, max_bytes: int | None = None
-    ) -> list[list[str | None]]:
-        """Return the rows of a gzip-compressed CSV object, the header among them.
-
-        A field that is empty and unquoted is None, a quoted empty one "". The object's
-        checksum is verified before its first row is read.
-
-        Args:
-            max_bytes: How large the decompressed content may be. By default 4 GiB, if the
-                compression is of a credible strength.
-
-        Raises:
-            google.api_core.exceptions.NotFound: there is no such object or bucket.
-            UnsafeContent: the content grows beyond its limit.
-            ValueError: the object is not gzip, is cut short, or is not CSV.
-        """
-        bucket, name = check_bucket(bucket_name), check_name(storage_path)
-        with self._backend.reader(bucket, name) as file:
-            rows: list[list[str | None]] = tabular.read(
-                file, "csv.gz", where=f"gs://{bucket}/{name}", max_bytes=max_bytes
-            )
-        return rows
-
-    # --- Objects of any content -----------------------------------------------------------
+class Objects(Connection):
+    """What `CloudStorageAccessor` does with one object, and with what there is of them."""
 
     def write(
         self,
@@ -339,67 +215,3 @@ class CloudStorageAccessor(FirstNames):
                 raise
             # Taken by somebody else, perhaps: then this says so.
             next(self.list(f"gs://{name}/"), None)
-
-    def publication(self, uri: str) -> Publication:
-        """Return the place, `gs://bucket/folder`, where one complete run is the published one."""
-        from gcp_accessor.publication import Publication
-
-        return Publication(self, uri)
-
-    def close(self) -> None:
-        """Close the connections. The accessor can be used again, and then opens new ones."""
-        if self._made is not None:
-            self._made.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_made": None}
-
-    @property
-    def _backend(self) -> BucketBackend:
-        if self._made is None:
-            if self.local is not None:
-                from gcp_accessor.backends.folder import FolderBackend
-
-                self._made = FolderBackend(self.local)
-            else:
-                from gcp_accessor.backends.google.storage import GoogleStorageBackend
-
-                self._made = GoogleStorageBackend(
-                    self._project, self._credentials, self._client, self._timeout
-                )
-        return self._made
-
-    @contextmanager
-    def _writer(
-        self,
-        bucket: str,
-        name: str,
-        content_type: str,
-        if_exists: IfExists,
-        if_generation: int | None,
-    ) -> Iterator[ObjectWriter]:
-        if if_exists not in ("replace", "fail"):
-            raise ValueError(f"if_exists is {if_exists!r}; expected 'replace' or 'fail'")
-        # What may be replaced must not be served from a cache, from its first version on.
-        cache_control: str | None = "no-store"
-        if if_exists == "fail":
-            if if_generation is not None:
-                raise ValueError("if_exists='fail' is if_generation=0; give one of them")
-            if_generation, cache_control = 0, None
-        with self._backend.writer(
-            bucket,
-            name,
-            content_type=content_type,
-            if_generation=if_generation,
-            cache_control=cache_control,
-        ) as writer:
-            yield writer
-
-
-GoogleCloudStorageAccessor = CloudStorageAccessor

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from gcp_accessor.backends import IfExists, LoadSettings, Statement
+from gcp_accessor.bigquery.queries import Queries
 from gcp_accessor.errors import UnsupportedLocally
 from gcp_accessor.parameters import Parameters, from_python
 from gcp_accessor.schema import TableName
@@ -15,9 +16,7 @@ from gcp_accessor.type_names import columns_from_api
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from google.cloud import bigquery
-
-    from gcp_accessor.backends import FileFormat, WarehouseBackend
+    from gcp_accessor.backends import FileFormat
     from gcp_accessor.query_result import QueryResult
 
 _IF_EXISTS: dict[str | None, IfExists] = {
@@ -42,22 +41,8 @@ _HARMLESS_LOCALLY = {
 }
 
 
-class FirstNames:
+class FirstNames(Queries):
     """What `BigQueryAccessor` offered first; new code has `query`, `load` and `table`."""
-
-    dataset: str | None
-    local: Path | None
-    labels: dict[str, str]
-
-    if TYPE_CHECKING:
-
-        @property
-        def bq_client(self) -> bigquery.Client: ...  # noqa: D102
-        @property
-        def _backend(self) -> WarehouseBackend: ...
-        def _run(self, statement: Statement) -> QueryResult: ...
-        def _limit(self, max_bytes_billed: int | None) -> int | None: ...
-        def _timeout(self, timeout: float | None) -> float | None: ...
 
     def get_dataset(self) -> list[str]:
         """Return the names of the project's datasets."""

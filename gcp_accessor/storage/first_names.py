@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, cast
 
 from gcp_accessor.backends import StoredObject
 from gcp_accessor.errors import UnsupportedLocally
+from gcp_accessor.storage.connection import Connection
 from gcp_accessor.uris import check_bucket, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from google.cloud.storage import Blob, Client
 
-    from gcp_accessor.backends import BucketBackend
     from gcp_accessor.backends.google.storage import GoogleStorageBackend
 
 
@@ -39,18 +38,11 @@ class UploadedObject(StoredObject):
         yield 200
 
 
-class FirstNames:
+class FirstNames(Connection):
     """What `CloudStorageAccessor` offered first; new code has `read`, `write` and `list`.
 
     Unlike in 0.0.6, none of them reads the bucket itself, which ordinary object roles may not.
     """
-
-    local: Path | None
-
-    if TYPE_CHECKING:
-
-        @property
-        def _backend(self) -> BucketBackend: ...
 
     @property
     def storage_client(self) -> Client:

@@ -1,0 +1,38 @@
+"""BigQuery, or a folder in its place."""
+
+from __future__ import annotations
+
+from gcp_accessor.bigquery.data import Data
+from gcp_accessor.bigquery.first_names import FirstNames
+from gcp_accessor.bigquery.queries import Queries
+from gcp_accessor.bigquery.tables import Tables
+
+
+class BigQueryAccessor(FirstNames, Queries, Data, Tables):
+    """BigQuery in a few calls: query, load, export, and the tables themselves.
+
+    Making one does nothing yet: the client, or the folder, is opened on first use, in each
+    process for itself. So an accessor costs no time, can be pickled, and survives a fork.
+
+    Args:
+        project: Who pays. None takes the environment's.
+        dataset: Where a table named without a dataset is.
+        location: Of jobs and of new datasets. None lets BigQuery find it from the tables.
+        credentials: None takes the environment's (application default credentials).
+        client: A google-cloud-bigquery client to use as it is.
+        local: A folder to work on instead of Google Cloud. If neither this nor project,
+            client or credentials is given, GCP_ACCESSOR_LOCAL names it.
+        labels: Put on every job.
+        timeout: Seconds a job may take unless the call says otherwise. None: no limit.
+        max_bytes_billed: A query that would bill more is refused, unless the call says
+            otherwise.
+
+    Example:
+        >>> warehouse = BigQueryAccessor(local="data", dataset="exams")
+        >>> warehouse.create_dataset("exams")  # doctest: +SKIP
+        >>> warehouse.query("SELECT @n + 1 AS n", {"n": 1}).scalar()  # doctest: +SKIP
+        2
+    """
+
+    def __repr__(self) -> str:
+        return f"BigQueryAccessor({self._place()}, dataset={self.dataset!r})"

@@ -1,0 +1,90 @@
+"""Where statements run: BigQuery or a folder, and what holds for every call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gcp_accessor.accessor import Accessor
+from gcp_accessor.backends import WarehouseBackend
+from gcp_accessor.errors import MissingExtra, UnsupportedLocally
+from gcp_accessor.schema import TableName
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from google.auth.credentials import Credentials
+    from google.cloud import bigquery
+
+
+class Connection(Accessor[WarehouseBackend]):
+    """The way to one warehouse, and the defaults there. `BigQueryAccessor` says what they are."""
+
+    def __init__(
+        self,
+        project: str | None = None,
+        *,
+        dataset: str | None = None,
+        location: str | None = None,
+        credentials: Credentials | None = None,
+        client: bigquery.Client | None = None,
+        local: str | os.PathLike[str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        max_bytes_billed: int | None = None,
+    ) -> None:
+        super().__init__(
+            project,
+            credentials=credentials,
+            client=client,
+            local=local,
+            labels=labels,
+            timeout=timeout,
+        )
+        self.dataset = dataset
+        self.location = location
+        self.max_bytes_billed = max_bytes_billed
+
+    @property
+    def bq_client(self) -> bigquery.Client:
+        """The google-cloud-bigquery client underneath, for what the accessor does not offer.
+
+        Raises:
+            UnsupportedLocally: the accessor works on a folder.
+        """
+        if self.local is not None:
+            raise UnsupportedLocally(
+                f"this accessor works on the folder {self.local}, without a client of Google's"
+            )
+        from gcp_accessor.backends.google.bigquery import GoogleWarehouse
+
+        backend = self._backend
+        if not isinstance(backend, GoogleWarehouse):
+            raise TypeError(f"{type(backend).__name__} has no client of Google's")
+        return backend.client
+
+    def _open(self) -> WarehouseBackend:
+        if self.local is not None:
+            try:
+                from gcp_accessor.backends.duckdb.warehouse import DuckDBWarehouse
+            except ImportError as error:
+                raise MissingExtra("working on a folder", "local") from error
+            local: WarehouseBackend = DuckDBWarehouse(self.local)
+            return local
+        from gcp_accessor.backends.google.bigquery import GoogleWarehouse
+
+        return GoogleWarehouse(
+            self.project,
+            location=self.location,
+            credentials=self._credentials,
+            client=self._client,
+        )
+
+    def _name(self, name: str) -> TableName:
+        return TableName.parse(name, default_dataset=self.dataset)
+
+    def _limit(self, max_bytes_billed: int | None) -> int | None:
+        return self.max_bytes_billed if max_bytes_billed is None else max_bytes_billed
+
+    def _timeout(self, timeout: float | None) -> float | None:
+        return self.timeout if timeout is None else timeout

@@ -1,0 +1,121 @@
+"""Data into tables, out of them, and from one to another."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from gcp_accessor.backends import LoadSettings
+from gcp_accessor.bigquery.connection import Connection
+from gcp_accessor.bigquery.uploads import format_of, is_uri, upload
+from gcp_accessor.type_names import columns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gcp_accessor.backends import IfExists
+    from gcp_accessor.schema import Column, TableName
+
+
+class Data(Connection):
+    """What `BigQueryAccessor` does with the rows of tables."""
+
+    def load(
+        self,
+        data: Any,
+        table: str,
+        *,
+        format: Literal["infer", "csv", "ndjson", "parquet"] = "infer",
+        schema: Sequence[Column] | Mapping[str, str] | None = None,
+        if_exists: IfExists = "fail",
+        partition_by: str | None = None,
+        cluster_by: Sequence[str] = (),
+        skip_leading_rows: int = 0,
+        timeout: float | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> int:
+        """Load data into a table and return how many rows were added.
+
+        All rows arrive or none. Frames and Arrow travel as Parquet, rows and records as
+        newline-delimited JSON through a temporary file, so that memory stays flat.
+
+        Args:
+            data: A DataFrame (its index is left out), an Arrow table or reader, records
+                (mappings), rows (sequences, which need a schema), the path of a local file, a
+                `gs://` URI with at most one `*`, or a list of such URIs.
+            table: Made if it does not exist; with `$YYYYMMDD` one of its days.
+            format: Of a file; "infer" goes by its name: .csv, .csv.gz, .ndjson, .jsonl,
+                .json, each also .gz, and .parquet.
+            schema: Columns, or a mapping of names to types. Without one, Parquet, frames and
+                Arrow say their own, records show theirs (or take an existing table's), and a
+                CSV or JSON file is looked at by the engine.
+            if_exists: What happens to the table's rows; "fail" admits an empty table.
+            partition_by: A DATE or TIMESTAMP column that splits a new table by day.
+            cluster_by: Columns that order a new table.
+            skip_leading_rows: Lines of a CSV before its data, 1 for a header.
+            timeout: Seconds of wall clock.
+            labels: Put on this job, beside the accessor's.
+
+        Raises:
+            LoadFailed: rows do not fit their columns; it names them, as far as the engine does.
+            SchemaMismatch: records disagree about a column's type, or show none.
+            FileNotFoundError: there is no such file.
+            google.api_core.exceptions.Conflict: the table has rows and if_exists is "fail".
+        """
+        name = self._name(table)
+        settings = partial(
+            LoadSettings,
+            name,
+            if_exists=if_exists,
+            partition_by=partition_by,
+            cluster_by=tuple(cluster_by),
+            skip_leading_rows=skip_leading_rows,
+            timeout=self._timeout(timeout),
+            labels={**self.labels, **(labels or {})},
+        )
+        known = None if schema is None else columns(schema)
+        uris = [data] if is_uri(data) else data
+        if isinstance(uris, list) and uris and all(is_uri(uri) for uri in uris):
+            return self._backend.load_uris(
+                uris, settings(format=format_of(uris[0], format), schema=known)
+            )
+
+        def table_schema() -> tuple[Column, ...] | None:
+            return None if if_exists == "replace" else self._schema_of(name)
+
+        with upload(data, format, known, table_schema) as ready:
+            return self._backend.load_file(
+                ready.file, settings(format=ready.format, schema=ready.schema)
+            )
+
+    def export(
+        self,
+        table: str,
+        uri: str,
+        *,
+        format: Literal["infer", "csv", "ndjson", "parquet"] = "infer",
+    ) -> None:
+        """Write a table to one object, or with a `*` in `uri` to as many as it takes.
+
+        Args:
+            table: The whole of it, or with `$YYYYMMDD` one day.
+            uri: `gs://bucket/name`; ending in .gz, or in .parquet, it is compressed.
+            format: "infer" goes by the name's ending.
+        """
+        if not is_uri(uri):
+            raise ValueError(f"{uri!r} is not a gs:// URI; a table is exported to Cloud Storage")
+        kind = format_of(uri, format)
+        compress = kind == "parquet" or uri.endswith(".gz")
+        self._backend.export(self._name(table), uri, kind, compress)
+
+    def copy(self, source: str, destination: str, *, if_exists: IfExists = "fail") -> None:
+        """Copy a table or, named with its `$YYYYMMDD`, one day; at once or not at all."""
+        self._backend.copy(self._name(source), self._name(destination), if_exists)
+
+    def _schema_of(self, name: TableName) -> tuple[Column, ...] | None:
+        from google.api_core.exceptions import NotFound
+
+        try:
+            return self._backend.table(name.whole).schema
+        except NotFound:
+            return None

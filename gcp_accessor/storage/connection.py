@@ -1,0 +1,77 @@
+"""Where objects are: Cloud Storage or a folder."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from gcp_accessor.accessor import Accessor
+from gcp_accessor.backends import BucketBackend
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from google.auth.credentials import Credentials
+    from google.cloud.storage import Client
+
+    from gcp_accessor.backends import ObjectWriter
+
+IfExists = Literal["replace", "fail"]
+
+
+class Connection(Accessor[BucketBackend]):
+    """The way to the buckets. `CloudStorageAccessor` says what its arguments are."""
+
+    def __init__(
+        self,
+        project: str | None = None,
+        *,
+        credentials: Credentials | None = None,
+        client: Client | None = None,
+        local: str | os.PathLike[str] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        super().__init__(
+            project,
+            credentials=credentials,
+            client=client,
+            local=local,
+            labels=None,
+            timeout=timeout,
+        )
+
+    def _open(self) -> BucketBackend:
+        if self.local is not None:
+            from gcp_accessor.backends.folder import FolderBackend
+
+            return FolderBackend(self.local)
+        from gcp_accessor.backends.google.storage import GoogleStorageBackend
+
+        return GoogleStorageBackend(self.project, self._credentials, self._client, self.timeout)
+
+    @contextmanager
+    def _writer(
+        self,
+        bucket: str,
+        name: str,
+        content_type: str,
+        if_exists: IfExists,
+        if_generation: int | None,
+    ) -> Iterator[ObjectWriter]:
+        if if_exists not in ("replace", "fail"):
+            raise ValueError(f"if_exists is {if_exists!r}; expected 'replace' or 'fail'")
+        # What may be replaced must not be served from a cache, from its first version on.
+        cache_control: str | None = "no-store"
+        if if_exists == "fail":
+            if if_generation is not None:
+                raise ValueError("if_exists='fail' is if_generation=0; give one of them")
+            if_generation, cache_control = 0, None
+        with self._backend.writer(
+            bucket,
+            name,
+            content_type=content_type,
+            if_generation=if_generation,
+            cache_control=cache_control,
+        ) as writer:
+            yield writer
