@@ -18,8 +18,8 @@ from gcp_accessor.backends import (
     Table,
 )
 from gcp_accessor.backends.google.advice import advice
+from gcp_accessor.backends.google.cursor import GoogleCursor
 from gcp_accessor.backends.google.jobs import (
-    GoogleCursor,
     asks_the_same,
     location_in,
     over_limit,

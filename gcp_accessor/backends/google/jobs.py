@@ -1,27 +1,19 @@
-"""BigQuery's jobs: waiting for them, telling what they ended with, reading their rows."""
+"""BigQuery's jobs: waiting for them, and telling what they ended with."""
 
 from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from google.api_core import exceptions
 from google.cloud import bigquery
 from requests.exceptions import RequestException
 
-from gcp_accessor.backends import QueryStats
-from gcp_accessor.backends.google.advice import advice
-from gcp_accessor.backends.google.schema import columns
 from gcp_accessor.errors import CostLimitExceeded, QueryTimeout
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pyarrow import RecordBatch
-
-_FIRST_PAGE_ROWS = 1_000
-_PAGE_ROWS = 50_000
+# What a query's wait brings along; every later wait must ask for the same page.
+FIRST_PAGE_ROWS = 1_000
 _CANCEL_SECONDS = 20.0
 _REQUEST_SECONDS = 120.0
 # As long as the client itself asks a failing service again.
@@ -29,48 +21,12 @@ _RETRY_SECONDS = 600.0
 _RETRY = bigquery.DEFAULT_RETRY
 
 
-class GoogleCursor:
-    """The rows of a finished query job, paged through REST."""
-
-    def __init__(self, job: bigquery.QueryJob, *, stored: bool) -> None:
-        self._job = job
-        rows = job.result(page_size=_FIRST_PAGE_ROWS)
-        # BigQuery would answer with the whole destination, or with DDL's idea of a schema.
-        self._has_rows = not stored and rows.total_rows is not None
-        self.schema = columns(rows.schema) if self._has_rows else ()
-        self.total_rows: int = rows.total_rows if self._has_rows else 0
-        self.stats = QueryStats(
-            job_id=job.job_id,
-            seconds=(job.ended - job.started).total_seconds() if job.ended and job.started else 0,
-            bytes_processed=job.total_bytes_processed,
-            bytes_billed=job.total_bytes_billed,
-            cache_hit=bool(job.cache_hit),
-            slot_milliseconds=job.slot_millis,
-        )
-
-    def rows(self) -> Iterator[list[object]]:
-        """Each row as a list of Python values."""
-        if not self._has_rows:
-            return
-        with advice():
-            for row in self._job.result(page_size=_PAGE_ROWS):
-                yield list(row.values())
-
-    def batches(self, max_rows: int) -> Iterator[RecordBatch]:
-        """One batch for each page."""
-        if not self._has_rows:
-            return
-        with advice():
-            pages = self._job.result(page_size=min(max_rows, _PAGE_ROWS))
-            yield from pages.to_arrow_iterable()
-
-
 def wait_for(job: Any, timeout: float | None) -> None:
     """Wait for the job's end; cancel it on a timeout and on Ctrl-C."""
     try:
         if timeout is None and isinstance(job, bigquery.QueryJob):
             # The client holds one request open until the rows are there.
-            job.result(page_size=_FIRST_PAGE_ROWS)
+            job.result(page_size=FIRST_PAGE_ROWS)
         else:
             _poll(job, float("inf") if timeout is None else timeout)
     except KeyboardInterrupt as interrupt:
@@ -101,7 +57,7 @@ def _poll(job: Any, timeout: float) -> None:
             pause = min(pause * 1.5, 2.0)
     except exceptions.RetryError as error:
         raise TimeoutError from error
-    first_page = {"page_size": _FIRST_PAGE_ROWS} if isinstance(job, bigquery.QueryJob) else {}
+    first_page = {"page_size": FIRST_PAGE_ROWS} if isinstance(job, bigquery.QueryJob) else {}
     job.result(timeout=max(min(end - time.monotonic(), _REQUEST_SECONDS), 1.0), **first_page)
 
 
