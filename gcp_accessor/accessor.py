@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
 
 from gcp_accessor.local import local_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from google.api_core.retry import Retry
     from google.auth.credentials import Credentials
+
+Progress = Literal["auto", "on", "off"]
 
 
 class Backend(Protocol):
@@ -35,16 +38,33 @@ class Accessor(Generic[B]):
         self,
         project: str | None,
         *,
+        location: str | None,
         credentials: Credentials | None,
+        impersonate: str | Sequence[str] | None,
         client: Any,
         local: str | os.PathLike[str] | None,
         labels: Mapping[str, str] | None,
         timeout: float | None,
+        retry: Retry | None,
+        progress: Progress,
     ) -> None:
+        if client is not None and (credentials is not None or impersonate is not None):
+            raise ValueError(
+                "client= acts as whom it was made for; give it without credentials= and "
+                "impersonate="
+            )
+        if progress not in ("auto", "on", "off"):
+            raise ValueError(f"progress is {progress!r}; expected 'auto', 'on' or 'off'")
+        if timeout is not None and timeout <= 0:
+            raise ValueError(f"timeout is {timeout!r}; expected seconds, more than 0")
         self.project = project
-        self.local = local_folder(local, project, credentials, client)
+        self.location = location
+        self.local = local_folder(local, project, credentials, impersonate, client)
         self.labels = dict(labels or {})
         self.timeout = timeout
+        self.retry = retry
+        self.progress: Progress = progress
+        self.impersonate = _chain(impersonate)
         self._credentials = credentials
         self._client = client
         self._backends: dict[int, B] = {}
@@ -80,5 +100,26 @@ class Accessor(Generic[B]):
     def _open(self) -> B:
         raise NotImplementedError
 
+    def _identity(self) -> Credentials | None:
+        """Whom Google's clients act as; None leaves it to them, who take the environment's."""
+        if not self.impersonate:
+            return self._credentials
+        from gcp_accessor.backends.google.credentials import impersonated
+
+        return impersonated(self.impersonate, self._credentials)
+
     def _place(self) -> str:
         return f"local={str(self.local)!r}" if self.local else f"project={self.project!r}"
+
+
+def _chain(impersonate: str | Sequence[str] | None) -> tuple[str, ...]:
+    chain = (impersonate,) if isinstance(impersonate, str) else tuple(impersonate or ())
+    for account in chain:
+        if not isinstance(account, str) or "@" not in account:
+            raise ValueError(
+                f"impersonate names {account!r}; expected a service account's address, such as "
+                "'etl@a-project.iam.gserviceaccount.com'"
+            )
+    if impersonate is not None and not chain:
+        raise ValueError("impersonate is empty; name a service account, or leave it out")
+    return chain

@@ -12,7 +12,7 @@ def local_folder(local: str | os.PathLike[str] | None, *google: object) -> Path 
     Args:
         local: What the caller named.
         google: What the caller gave that only Google Cloud has a use for: project, credentials,
-            client. Where neither is given, the environment's GCP_ACCESSOR_LOCAL decides.
+            impersonate, client. Where none is given, the environment's GCP_ACCESSOR_LOCAL decides.
 
     Raises:
         ValueError: both were given.
@@ -20,7 +20,8 @@ def local_folder(local: str | os.PathLike[str] | None, *google: object) -> Path 
     on_google = any(given is not None for given in google)
     if local is not None and on_google:
         raise ValueError(
-            "local= stands in for Google Cloud; give it without project=, credentials= and client="
+            "local= stands in for Google Cloud; give it without project=, credentials=, "
+            "impersonate= and client="
         )
     if local is None and not on_google:
         local = os.environ.get("GCP_ACCESSOR_LOCAL") or None

@@ -17,10 +17,14 @@ from gcp_accessor.metric_values import check_labels, check_value, metric_type
 from gcp_accessor.tasks import current_task
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from google.api_core.retry import Retry
     from google.auth.credentials import Credentials
     from google.cloud.monitoring_v3 import MetricServiceClient
     from pandas import DataFrame
 
+    from gcp_accessor.accessor import Progress
     from gcp_accessor.backends import Task
 
 # Monitoring takes an hour more, of which a clock that is wrong may use up some.
@@ -42,17 +46,24 @@ class MonitoringAccessor(Accessor[MetricsBackend]):
     never out of order with the attempt before.
 
     Args:
-        project: By default the environment's.
-        credentials: By default the environment's (`google.auth.default()`).
+        project: None takes the environment's.
+        prefix: The first part of every metric's name.
+        location: Where the task runs, such as "europe-west1"; by default "global". A Cloud
+            Run job's environment does not say it.
+        credentials: Who asks. None takes the environment's (application default credentials).
+        impersonate: The service account to act as, without a key of it; or several, each
+            vouching for the next, the last of which acts. The one who asks needs
+            roles/iam.serviceAccountTokenCreator on the first.
         client: A `google.cloud.monitoring_v3.MetricServiceClient` to use as it is. It does
             not know its project: give that too, or let the environment name it.
-        local: A folder to work in instead of Google Cloud. If none of project, credentials,
-            client and local is given, the environment's GCP_ACCESSOR_LOCAL is taken, if set.
-        prefix: The first part of every metric's name.
+        local: A folder to work in instead of Google Cloud. If none of project,
+            credentials, impersonate, client and local is given, the environment's
+            GCP_ACCESSOR_LOCAL is taken, if set.
         labels: Written with every point; a label that `write` is given comes before them.
-        location: Where the task runs, such as "europe-west1". A Cloud Run job's environment
-            does not say it.
         timeout: Seconds that one call, with its retries, may take. By default 12.
+        retry: How failed requests are repeated: a `google.api_core.retry.Retry`. None repeats
+            them while Monitoring is out of reach.
+        progress: As the other accessors have it; nothing here takes long enough for a bar.
 
     Example:
         >>> metrics = MonitoringAccessor(local=folder)
@@ -65,25 +76,31 @@ class MonitoringAccessor(Accessor[MetricsBackend]):
         self,
         project: str | None = None,
         *,
+        prefix: str = "gcp_accessor",
+        location: str | None = None,
         credentials: Credentials | None = None,
+        impersonate: str | Sequence[str] | None = None,
         client: MetricServiceClient | None = None,
         local: str | os.PathLike[str] | None = None,
-        prefix: str = "gcp_accessor",
         labels: Mapping[str, str] | None = None,
-        location: str = "global",
         timeout: float | None = None,
+        retry: Retry | None = None,
+        progress: Progress = "auto",
     ) -> None:
         metric_type(prefix, "any")
         super().__init__(
             project,
+            location=location,
             credentials=credentials,
+            impersonate=impersonate,
             client=client,
             local=local,
             labels=check_labels(labels or {}),
             timeout=timeout,
+            retry=retry,
+            progress=progress,
         )
         self.prefix = prefix
-        self._location = location
         self._begin()
 
     # --- Points ---------------------------------------------------------------------------
@@ -227,13 +244,13 @@ class MonitoringAccessor(Accessor[MetricsBackend]):
             return MetricsFile(self.local)
         from gcp_accessor.backends.google.monitoring import GoogleMetrics
 
-        return GoogleMetrics(self.project, self._credentials, self._client, self.timeout)
+        return GoogleMetrics(self.project, self._identity(), self._client, self.timeout)
 
     @property
     def _task(self) -> Task:
         process = os.getpid()
         if process not in self._tasks:
-            self._tasks.setdefault(process, current_task(self.prefix, self._location))
+            self._tasks.setdefault(process, current_task(self.prefix, self.location or "global"))
         return self._tasks[process]
 
     def _point(

@@ -18,12 +18,20 @@ class BigQueryAccessor(FirstNames, Queries, Data, Tables):
         project: Who pays. None takes the environment's.
         dataset: Where a table named without a dataset is.
         location: Of jobs and of new datasets. None lets BigQuery find it from the tables.
-        credentials: None takes the environment's (application default credentials).
-        client: A google-cloud-bigquery client to use as it is.
-        local: A folder to work on instead of Google Cloud. If neither this nor project,
-            client or credentials is given, GCP_ACCESSOR_LOCAL names it.
+        credentials: Who asks. None takes the environment's (application default credentials).
+        impersonate: The service account to act as, without a key of it; or several, each
+            vouching for the next, the last of which acts. The one who asks needs
+            roles/iam.serviceAccountTokenCreator on the first.
+        client: A `google.cloud.bigquery.Client` to use as it is.
+        local: A folder to work on instead of Google Cloud. If none of project,
+            credentials, impersonate, client and local is given, the environment's
+            GCP_ACCESSOR_LOCAL is taken, if set.
         labels: Put on every job.
         timeout: Seconds a job may take unless the call says otherwise. None: no limit.
+        retry: How failed requests are repeated: a `google.api_core.retry.Retry`. None is what
+            Google's client does by itself, for up to ten minutes.
+        progress: Bars for what takes long. "auto" shows them in a terminal and in a notebook,
+            never in a job.
         max_bytes_billed: A query that would bill more is refused, unless the call says
             otherwise.
 

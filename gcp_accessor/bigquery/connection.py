@@ -11,10 +11,13 @@ from gcp_accessor.schema import TableName
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from google.api_core.retry import Retry
     from google.auth.credentials import Credentials
     from google.cloud import bigquery
+
+    from gcp_accessor.accessor import Progress
 
 
 class Connection(Accessor[WarehouseBackend]):
@@ -27,22 +30,28 @@ class Connection(Accessor[WarehouseBackend]):
         dataset: str | None = None,
         location: str | None = None,
         credentials: Credentials | None = None,
+        impersonate: str | Sequence[str] | None = None,
         client: bigquery.Client | None = None,
         local: str | os.PathLike[str] | None = None,
         labels: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        retry: Retry | None = None,
+        progress: Progress = "auto",
         max_bytes_billed: int | None = None,
     ) -> None:
         super().__init__(
             project,
+            location=location,
             credentials=credentials,
+            impersonate=impersonate,
             client=client,
             local=local,
             labels=labels,
             timeout=timeout,
+            retry=retry,
+            progress=progress,
         )
         self.dataset = dataset
-        self.location = location
         self.max_bytes_billed = max_bytes_billed
 
     @property
@@ -76,7 +85,7 @@ class Connection(Accessor[WarehouseBackend]):
         return GoogleWarehouse(
             self.project,
             location=self.location,
-            credentials=self._credentials,
+            credentials=self._identity(),
             client=self._client,
         )
 

@@ -24,13 +24,23 @@ class CloudStorageAccessor(Rows, Objects, FirstNames):
     `google.api_core.exceptions.PreconditionFailed`.
 
     Args:
-        project: Needed only to create buckets. By default the environment's.
-        credentials: By default the environment's (`google.auth.default()`).
+        project: Needed only to create buckets. None takes the environment's.
+        location: Of buckets that it creates. None is Google's default, the US.
+        credentials: Who asks. None takes the environment's (application default credentials).
+        impersonate: The service account to act as, without a key of it; or several, each
+            vouching for the next, the last of which acts. The one who asks needs
+            roles/iam.serviceAccountTokenCreator on the first.
         client: A `google.cloud.storage.Client` to use as it is.
-        local: A folder to work in instead of Google Cloud. If none of project, credentials,
-            client and local is given, the environment's GCP_ACCESSOR_LOCAL is taken, if set.
+        local: A folder to work in instead of Google Cloud. If none of project,
+            credentials, impersonate, client and local is given, the environment's
+            GCP_ACCESSOR_LOCAL is taken, if set.
+        labels: Put on every bucket that it creates.
         timeout: Seconds a request, and then its retries altogether, may take. By default
             60 for a request and 120 for its retries.
+        retry: How failed requests are repeated: a `google.api_core.retry.Retry`. None is what
+            Google's client does by itself.
+        progress: Bars for what takes long. "auto" shows them in a terminal and in a notebook,
+            never in a job.
 
     Example:
         >>> store = CloudStorageAccessor(local=folder)

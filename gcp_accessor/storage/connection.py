@@ -10,11 +10,13 @@ from gcp_accessor.backends import BucketBackend
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from google.api_core.retry import Retry
     from google.auth.credentials import Credentials
     from google.cloud.storage import Client
 
+    from gcp_accessor.accessor import Progress
     from gcp_accessor.backends import ObjectWriter
 
 IfExists = Literal["replace", "fail"]
@@ -27,18 +29,27 @@ class Connection(Accessor[BucketBackend]):
         self,
         project: str | None = None,
         *,
+        location: str | None = None,
         credentials: Credentials | None = None,
+        impersonate: str | Sequence[str] | None = None,
         client: Client | None = None,
         local: str | os.PathLike[str] | None = None,
+        labels: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        retry: Retry | None = None,
+        progress: Progress = "auto",
     ) -> None:
         super().__init__(
             project,
+            location=location,
             credentials=credentials,
+            impersonate=impersonate,
             client=client,
             local=local,
-            labels=None,
+            labels=labels,
             timeout=timeout,
+            retry=retry,
+            progress=progress,
         )
 
     def _open(self) -> BucketBackend:
@@ -48,7 +59,7 @@ class Connection(Accessor[BucketBackend]):
             return FolderBackend(self.local)
         from gcp_accessor.backends.google.storage import GoogleStorageBackend
 
-        return GoogleStorageBackend(self.project, self._credentials, self._client, self.timeout)
+        return GoogleStorageBackend(self.project, self._identity(), self._client, self.timeout)
 
     @contextmanager
     def _writer(
