@@ -55,8 +55,21 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """How many of a table's rows a statement inserted, updated and deleted."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class QueryStats:
-    """What a statement cost. Bytes are None where the engine does not say."""
+    """What a statement cost. Bytes are None where the engine does not say.
+
+    Attributes:
+        changes: What an INSERT, UPDATE, DELETE or MERGE did; None for other statements.
+    """
 
     job_id: str
     seconds: float
@@ -64,6 +77,7 @@ class QueryStats:
     bytes_billed: int | None
     cache_hit: bool = False
     slot_milliseconds: int | None = None
+    changes: Changes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +119,7 @@ class LoadSettings:
 
     Attributes:
         schema: None detects it from the file (Parquet carries it).
+        expires: When the table, which does not exist yet, is to delete itself.
     """
 
     table: TableName
@@ -117,6 +132,7 @@ class LoadSettings:
     timeout: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     job_id: str | None = None
+    expires: datetime | None = None
 
 
 class Cursor(Protocol):

@@ -278,6 +278,12 @@ class BigQueryStandIn:
                 "cacheHit": stats.cache_hit,
                 "schema": schema_resource(job.cursor.schema),
             }
+            if stats.changes is not None:
+                statistics["query"]["dmlStats"] = {
+                    "insertedRowCount": str(stats.changes.inserted),
+                    "updatedRowCount": str(stats.changes.updated),
+                    "deletedRowCount": str(stats.changes.deleted),
+                }
         if job.output_rows is not None:
             statistics["load"] = {"outputRows": str(job.output_rows)}
         return {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from google.api_core.exceptions import BadRequest, Conflict, NotFound
 from sqlglot import exp
 
+from gcp_accessor.backends import Changes
 from gcp_accessor.backends.duckdb.catalog import Details, sql_name
 from gcp_accessor.backends.duckdb.functions import add_functions
 from gcp_accessor.backends.duckdb.query import read_query
@@ -31,8 +33,11 @@ def run_command(
     catalog: LocalCatalog,
     tree: exp.Expr,
     statement: Statement,
-) -> None:
+) -> Changes | None:
     """Run a statement that is not a query, as a part of the caller's transaction.
+
+    Returns:
+        What an INSERT, UPDATE, DELETE or MERGE did to its table; None for other statements.
 
     Raises:
         UnsupportedLocally: it is none of those that are understood.
@@ -40,7 +45,7 @@ def run_command(
     run = _COMMANDS.get(type(tree))
     if run is None:
         raise refused(f"{_spelled(tree)} statements")
-    run(_Command(connection, catalog, statement), tree)
+    return run(_Command(connection, catalog, statement), tree)
 
 
 def _spelled(tree: exp.Expr) -> str:
@@ -245,7 +250,7 @@ def _truncate(command: _Command, tree: exp.Expr) -> None:
 # --- Rows ---------------------------------------------------------------------------------
 
 
-def _insert(command: _Command, tree: exp.Expr) -> None:
+def _insert(command: _Command, tree: exp.Expr) -> Changes:
     """INSERT [(columns)] of VALUES or of a query."""
     name = command.table(tree.this)
     if command.catalog.require(name) == "view":
@@ -273,6 +278,7 @@ def _insert(command: _Command, tree: exp.Expr) -> None:
             )
     targets = ", ".join(f'"{column.name}"' for column in columns)
     command.connection.execute(f"INSERT INTO {sql_name(name)} ({targets}) {read.sql}", read.values)
+    return Changes(inserted=_count(command.connection))
 
 
 def _assignable(given: str, target: str) -> bool:
@@ -303,7 +309,7 @@ def _values(values: exp.Values) -> exp.Query:
     return query
 
 
-def _change(command: _Command, tree: exp.Expr) -> None:
+def _change(command: _Command, tree: exp.Expr) -> Changes:
     """UPDATE, DELETE and MERGE, which DuckDB spells as BigQuery does."""
     name = command.table(tree.this)
     if command.catalog.require(name) == "view":
@@ -313,10 +319,27 @@ def _change(command: _Command, tree: exp.Expr) -> None:
     resolve(tree, command.catalog, command.statement.default_dataset)
     sql, values = to_duckdb(tree, command.statement.parameters)
     add_functions(command.connection, sql)
+    if isinstance(tree, exp.Merge):
+        return _merged(command.connection, sql, values)
     command.connection.execute(sql, values)
+    count = _count(command.connection)
+    return Changes(updated=count) if isinstance(tree, exp.Update) else Changes(deleted=count)
 
 
-_COMMANDS: dict[type[exp.Expr], Callable[[_Command, exp.Expr], None]] = {
+def _merged(connection: DuckDBPyConnection, sql: str, values: dict[str, object]) -> Changes:
+    """Run a MERGE and count what it did; DuckDB tells the action of each row."""
+    done: Counter[str] = Counter()
+    connection.execute(f"{sql} RETURNING merge_action", values)
+    while rows := connection.fetchmany(65_536):
+        done.update(action for (action,) in rows)
+    return Changes(done["INSERT"], done["UPDATE"], done["DELETE"])
+
+
+def _count(connection: DuckDBPyConnection) -> int:
+    return int(connection.fetchall()[0][0])
+
+
+_COMMANDS: dict[type[exp.Expr], Callable[[_Command, Any], Changes | None]] = {
     exp.Create: _create,
     exp.Drop: _drop,
     exp.TruncateTable: _truncate,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-    from gcp_accessor.backends import FileFormat, IfExists
+    from gcp_accessor.backends import Changes, FileFormat, IfExists
     from gcp_accessor.schema import Column, TableName
 
 
@@ -57,15 +57,15 @@ class DuckDBWarehouse:
         if isinstance(tree, exp.Query) and statement.destination is None:
             return self._select(tree, statement, started)
         with self._transaction() as (connection, catalog), bounded(connection, statement.timeout):
-            destination = statement.destination
+            destination, changes = statement.destination, None
             if destination is not None and isinstance(tree, exp.Query):
                 read = self._write(connection, catalog, tree, statement, destination)
             elif destination is not None:
                 raise BadRequest("only a query has a destination; this is another statement")
             else:
-                run_command(connection, catalog, tree, statement)
+                changes = run_command(connection, catalog, tree, statement)
                 read = 0
-        return LocalCursor((), 0, _stats(statement, started, read))
+        return LocalCursor((), 0, _stats(statement, started, read, changes))
 
     def _select(self, tree: exp.Query, statement: Statement, started: float) -> Cursor:
         with self._reading() as (connection, catalog), bounded(connection, statement.timeout):
@@ -245,10 +245,13 @@ def _within_limit(
     return read
 
 
-def _stats(statement: Statement, started: float, read: int) -> QueryStats:
+def _stats(
+    statement: Statement, started: float, read: int, changes: Changes | None = None
+) -> QueryStats:
     return QueryStats(
         job_id=statement.job_id or f"local-{uuid4()}",
         seconds=time.monotonic() - started,
         bytes_processed=read,
         bytes_billed=0,
+        changes=changes,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gcp_accessor.backends import QueryStats
+from gcp_accessor.backends import Changes, QueryStats
 from gcp_accessor.backends.google.advice import advice
 from gcp_accessor.backends.google.jobs import FIRST_PAGE_ROWS
 from gcp_accessor.backends.google.schema import columns
@@ -35,6 +35,7 @@ class GoogleCursor:
             bytes_billed=job.total_bytes_billed,
             cache_hit=bool(job.cache_hit),
             slot_milliseconds=job.slot_millis,
+            changes=_changes(job),
         )
 
     def rows(self) -> Iterator[list[object]]:
@@ -52,3 +53,10 @@ class GoogleCursor:
         with advice():
             pages = self._job.result(page_size=min(max_rows, _PAGE_ROWS))
             yield from pages.to_arrow_iterable()
+
+
+def _changes(job: bigquery.QueryJob) -> Changes | None:
+    done = job.dml_stats
+    if done is None:
+        return None
+    return Changes(done.inserted_row_count, done.updated_row_count, done.deleted_row_count)
