@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from html import escape
-from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from gcp_accessor.errors import MissingExtra
-from gcp_accessor.type_names import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +17,6 @@ if TYPE_CHECKING:
     from gcp_accessor.schema import Column
 
 _BATCH_ROWS = 65_536
-_SHOWN_ROWS = 10
-_SHOWN_LETTERS = 200
 
 
 class QueryResult:
@@ -149,46 +144,9 @@ class QueryResult:
 
     def _repr_html_(self) -> str:
         """Ten rows and what they cost, as a notebook shows them."""
-        head = "".join(
-            f"<th>{escape(column.name)}<br><small>{escape(type_name(column))}</small></th>"
-            for column in self.schema
-        )
-        body = "".join(
-            f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row)}</tr>"
-            for row in islice(self._cursor.rows(), _SHOWN_ROWS)
-        )
-        return (
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-            f"<p>{escape(self._summary())}</p>"
-        )
+        from gcp_accessor.display import result_html
 
-    def _summary(self) -> str:
-        shown = min(self.total_rows, _SHOWN_ROWS)
-        parts = [f"{shown} of {self.total_rows:,} rows"]
-        if self.stats.cache_hit:
-            parts.append("from the cache, free")
-        elif self.stats.bytes_processed is not None:
-            parts.append(f"{_bytes(self.stats.bytes_processed)} read")
-            if self.stats.bytes_billed is not None:
-                parts.append(f"{_bytes(self.stats.bytes_billed)} billed")
-        parts += [f"{self.stats.seconds:.1f} s", f"job {self.stats.job_id}"]
-        return " · ".join(parts)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "<i>NULL</i>"
-    text = str(value)
-    return escape(text if len(text) <= _SHOWN_LETTERS else text[: _SHOWN_LETTERS - 1] + "…")
-
-
-def _bytes(count: int) -> str:
-    size = float(count)
-    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
-        if size < 1024 or unit == "TiB":
-            break
-        size /= 1024
-    return f"{count} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
+        return result_html(self)
 
 
 def _arrow_schema(columns: tuple[Column, ...]) -> Schema:

@@ -185,7 +185,7 @@ def test_html_escapes_values_and_names() -> None:
 
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
-    assert "<th>&lt;b&gt;<br>" in html
+    assert ">&lt;b&gt;<br>" in html
     assert "ARRAY&lt;STRING&gt;" in html
     assert "<i>" not in html
 
@@ -195,8 +195,8 @@ def test_html_tells_null_from_text_and_cuts_long_text() -> None:
 
     html = result([None], ["NULL"], ["x" * 1000], schema=schema)._repr_html_()
 
-    assert "<td><i>NULL</i></td><" in html
-    assert "<td>NULL</td>" in html
+    assert "><i>NULL</i></td><" in html
+    assert ">NULL</td>" in html
     assert "x" * 199 + "…" in html
 
 

@@ -1,0 +1,53 @@
+"""An error in plain words, for whoever reads it in a terminal or a notebook."""
+
+from __future__ import annotations
+
+import re
+
+# How Google's clients begin what a service answered.
+_REQUEST = re.compile(r"^(GET|POST|PUT|PATCH|DELETE) https?://\S+: ")
+
+
+def explanation(error: BaseException) -> str:
+    """Return what went wrong in a line, and in the lines below it what to do.
+
+    Google's text without the status and the request, which say nothing to its reader; then
+    the error's notes.
+    """
+    return "\n  ".join((_message(error), *getattr(error, "__notes__", ())))
+
+
+def expected_errors() -> tuple[type[Exception], ...]:
+    """Return what this library raises for faults that are not its own."""
+    from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
+
+    from gcp_accessor import errors
+
+    return (
+        errors.CorruptRun,
+        errors.CostLimitExceeded,
+        errors.LoadFailed,
+        errors.MissingExtra,
+        errors.QueryTimeout,
+        errors.SchemaMismatch,
+        errors.UnsafeContent,
+        errors.UnsupportedLocally,
+        GoogleAPIError,
+        GoogleAuthError,
+        OSError,
+    )
+
+
+def _message(error: BaseException) -> str:
+    from google.api_core.exceptions import GoogleAPICallError
+
+    from gcp_accessor.errors import LoadFailed
+
+    if isinstance(error, LoadFailed):
+        # It has lines of its own, one for each row.
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    text = error.message if isinstance(error, GoogleAPICallError) else str(error)
+    return " ".join(_REQUEST.sub("", text or "").split()) or type(error).__name__
