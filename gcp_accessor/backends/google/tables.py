@@ -1,0 +1,90 @@
+"""BigQuery's datasets and tables: described, listed, made, deleted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from google.cloud import bigquery
+
+from gcp_accessor.backends import Table
+from gcp_accessor.backends.google.advice import advice
+from gcp_accessor.backends.google.schema import (
+    columns,
+    partition_life,
+    schema_fields,
+    table_name,
+    table_reference,
+    time_partitioning,
+)
+
+if TYPE_CHECKING:
+    from gcp_accessor.schema import Column, TableName
+
+
+class Tables:
+    """What `GoogleWarehouse` does with datasets, and with tables as a whole."""
+
+    client: bigquery.Client
+
+    def table(self, name: TableName) -> Table:
+        """Return the table as BigQuery describes it."""
+        with advice():
+            found = self.client.get_table(table_reference(name.whole, self.client.project))
+        is_view = found.table_type in {"VIEW", "MATERIALIZED_VIEW"}
+        # What an external table holds is not BigQuery's, which sees no change of it.
+        is_stored = found.table_type in {"TABLE", "SNAPSHOT"}
+        partitioning = found.time_partitioning
+        return Table(
+            name=table_name(found.reference),
+            schema=columns(found.schema),
+            rows=found.num_rows if is_stored else None,
+            bytes=found.num_bytes if is_stored else None,
+            kind="view" if is_view else "table",
+            version=_version(found) if is_stored else None,
+            partition_by=partitioning.field if partitioning else None,
+            partition_life=partition_life(partitioning),
+            cluster_by=tuple(found.clustering_fields or ()),
+            description=found.description,
+            view_sql=(found.view_query or found.mview_query) if is_view else None,
+        )
+
+    def tables(self, dataset: str) -> list[str]:
+        """Return the names of the dataset's tables and views."""
+        with advice():
+            return [table.table_id for table in self.client.list_tables(dataset)]
+
+    def datasets(self) -> list[str]:
+        """Return the names of the project's datasets."""
+        with advice():
+            return [dataset.dataset_id for dataset in self.client.list_datasets()]
+
+    def create_dataset(self, dataset: str) -> None:
+        """Create a dataset in the client's location."""
+        with advice():
+            self.client.create_dataset(dataset)
+
+    def create_table(
+        self,
+        name: TableName,
+        schema: tuple[Column, ...],
+        partition_by: str | None,
+        cluster_by: tuple[str, ...],
+    ) -> None:
+        """Create an empty table."""
+        table = bigquery.Table(table_reference(name, self.client.project), schema_fields(schema))
+        if partition_by is not None:
+            table.time_partitioning = time_partitioning(partition_by)
+        if cluster_by:
+            table.clustering_fields = list(cluster_by)
+        with advice():
+            self.client.create_table(table)
+
+    def delete_table(self, name: TableName) -> None:
+        """Delete a table, a view or, named with its `$`, one partition."""
+        with advice():
+            self.client.delete_table(table_reference(name, self.client.project))
+
+
+def _version(table: bigquery.Table) -> str:
+    streamed = table.streaming_buffer.estimated_rows if table.streaming_buffer else 0
+    return f"{table.modified.isoformat()}/{table.num_rows}/{table.num_bytes}/{streamed}"

@@ -1,0 +1,157 @@
+"""Data into BigQuery's tables, out of them and from one to another, by its jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, BinaryIO
+from uuid import uuid4
+
+from google.api_core import exceptions
+from google.cloud import bigquery
+
+from gcp_accessor.backends.google.advice import advice
+from gcp_accessor.backends.google.jobs import (
+    location_in,
+    reason_of,
+    server_milliseconds,
+    wait_for,
+)
+from gcp_accessor.backends.google.schema import (
+    schema_fields,
+    table_reference,
+    time_partitioning,
+)
+from gcp_accessor.errors import LoadFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gcp_accessor.backends import FileFormat, IfExists, LoadSettings
+    from gcp_accessor.schema import TableName
+
+WRITE = {"replace": "WRITE_TRUNCATE", "append": "WRITE_APPEND", "fail": "WRITE_EMPTY"}
+_FORMATS = {"csv": "CSV", "ndjson": "NEWLINE_DELIMITED_JSON", "parquet": "PARQUET"}
+# An upload up to this size is one request; above it, it is resumed where it broke off.
+_ONE_REQUEST_BYTES = 8 * 1024 * 1024
+
+
+class Transfers:
+    """What `GoogleWarehouse` does with the rows of tables."""
+
+    client: bigquery.Client
+
+    def load_file(self, file: BinaryIO, settings: LoadSettings) -> int:
+        """Send an open file and return the rows it added."""
+        size = file.seek(0, 2)
+        file.seek(0)
+        with advice():
+            job = self._once(
+                lambda job_id: self.client.load_table_from_file(
+                    file,
+                    table_reference(settings.table, self.client.project),
+                    size=size if size <= _ONE_REQUEST_BYTES else None,
+                    job_id=job_id,
+                    job_config=self._load_config(settings),
+                ),
+                settings.job_id,
+            )
+            return self._loaded(job, settings)
+
+    def load_uris(self, uris: Sequence[str], settings: LoadSettings) -> int:
+        """Let BigQuery read the objects itself and return the rows they added."""
+        with advice():
+            job = self._once(
+                lambda job_id: self.client.load_table_from_uri(
+                    list(uris),
+                    table_reference(settings.table, self.client.project),
+                    job_id=job_id,
+                    job_config=self._load_config(settings),
+                ),
+                settings.job_id,
+            )
+            return self._loaded(job, settings)
+
+    def export(self, table: TableName, uri: str, format: FileFormat, compress: bool) -> None:
+        """Let BigQuery write the table to Cloud Storage."""
+        compressions = {"csv": "GZIP", "ndjson": "GZIP", "parquet": "ZSTD"}
+        config = bigquery.ExtractJobConfig(
+            destination_format=_FORMATS[format],
+            compression=compressions[format] if compress else "NONE",
+        )
+        with advice():
+            job = self._once(
+                lambda job_id: self.client.extract_table(
+                    table_reference(table, self.client.project),
+                    uri,
+                    job_id=job_id,
+                    job_config=config,
+                )
+            )
+            wait_for(job, None)
+
+    def copy(self, source: TableName, destination: TableName, if_exists: IfExists) -> None:
+        """Let BigQuery copy the table or partition, at once or not at all."""
+        config = bigquery.CopyJobConfig(write_disposition=WRITE[if_exists])
+        with advice():
+            job = self._once(
+                lambda job_id: self.client.copy_table(
+                    table_reference(source, self.client.project),
+                    table_reference(destination, self.client.project),
+                    job_id=job_id,
+                    job_config=config,
+                )
+            )
+            wait_for(job, None)
+
+    def _once(self, start: Callable[[str], Any], job_id: str | None = None) -> Any:
+        """Start a job other than a query, and return it also where the reply to that is lost.
+
+        The client then asks again and is refused: there is such a job. An id that was made up
+        here can only be this job's. Of queries the client knows this itself.
+        """
+        made_up = str(uuid4())
+        try:
+            return start(job_id or made_up)
+        except exceptions.Conflict as conflict:
+            location = location_in(conflict, made_up)
+            if location is None:
+                raise
+            return self.client.get_job(made_up, location=location)
+
+    def _load_config(self, settings: LoadSettings) -> bigquery.LoadJobConfig:
+        config = bigquery.LoadJobConfig(
+            source_format=_FORMATS[settings.format],
+            write_disposition=WRITE[settings.if_exists],
+            create_disposition="CREATE_IF_NEEDED",
+            labels=dict(settings.labels),
+            clustering_fields=list(settings.cluster_by) or None,
+            time_partitioning=time_partitioning(settings.partition_by, settings.table),
+        )
+        if settings.schema is not None:
+            config.schema = schema_fields(settings.schema)
+        elif settings.format != "parquet":
+            config.autodetect = True
+        if settings.format == "csv":
+            config.skip_leading_rows = settings.skip_leading_rows
+            config.allow_quoted_newlines = True
+        if settings.format == "parquet":
+            parquet = bigquery.ParquetOptions()
+            # Without it an Arrow list arrives as STRUCT<list ARRAY<STRUCT<element>>>.
+            parquet.enable_list_inference = True
+            config.parquet_options = parquet
+        if settings.timeout is not None:
+            config.job_timeout_ms = server_milliseconds(settings.timeout)
+        return config
+
+    def _loaded(self, job: bigquery.LoadJob, settings: LoadSettings) -> int:
+        try:
+            wait_for(job, settings.timeout)
+        except exceptions.GoogleAPICallError as error:
+            # Other reasons are not about the rows: a missing table, a role, a full one.
+            if reason_of(error) != "invalid":
+                raise
+            messages = dict.fromkeys(str(item.get("message", item)) for item in job.errors or ())
+            raise LoadFailed(
+                f"nothing was loaded into {settings.table}: {job.error_result['message']}",
+                tuple(messages),
+            ) from error
+        return job.output_rows or 0
