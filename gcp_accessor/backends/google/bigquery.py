@@ -29,11 +29,13 @@ from gcp_accessor.backends.google.schema import (
     table_reference,
     time_partitioning,
 )
+from gcp_accessor.backends.google.storage_read import StorageReader
 from gcp_accessor.backends.google.tables import Tables
 from gcp_accessor.backends.google.transfers import WRITE, Transfers
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
+    from google.cloud.bigquery_storage import BigQueryReadClient
 
 
 class GoogleWarehouse(Transfers, Tables):
@@ -46,6 +48,7 @@ class GoogleWarehouse(Transfers, Tables):
         location: str | None = None,
         credentials: Credentials | None = None,
         client: bigquery.Client | None = None,
+        read_client: BigQueryReadClient | None = None,
     ) -> None:
         if client is None:
             try:
@@ -62,6 +65,7 @@ class GoogleWarehouse(Transfers, Tables):
         else:
             self._own_client = False
         self.client: bigquery.Client = client
+        self._reader = StorageReader(client, read_client)
 
     def run(self, statement: Statement) -> GoogleCursor:
         """Run one statement to its end, on the server's side cancelled when its time is out."""
@@ -74,7 +78,8 @@ class GoogleWarehouse(Transfers, Tables):
                 if limit is not None and reason_of(error) == "bytesBilledLimitExceeded":
                     raise over_limit(error, limit) from error
                 raise
-            return GoogleCursor(job, stored=statement.destination is not None)
+            stored = statement.destination is not None
+            return GoogleCursor(job, stored=stored, reader=self._reader)
 
     def estimate(self, statement: Statement) -> Estimate:
         """Ask BigQuery for a dry run: free, and it reads nothing."""
@@ -90,7 +95,8 @@ class GoogleWarehouse(Transfers, Tables):
         )
 
     def close(self) -> None:
-        """Close the client's connections, unless the client was handed in."""
+        """Close the clients' connections, unless the client was handed in."""
+        self._reader.close()
         if self._own_client:
             self.client.close()
 

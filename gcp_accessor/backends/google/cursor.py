@@ -37,9 +37,7 @@ class GoogleCursor:
         reader: Reads large results in Arrow.
     """
 
-    def __init__(
-        self, job: bigquery.QueryJob, *, stored: bool, reader: StorageReader | None = None
-    ) -> None:
+    def __init__(self, job: bigquery.QueryJob, *, stored: bool, reader: StorageReader) -> None:
         self._job = job
         self._reader = reader
         rows = job.result(page_size=FIRST_PAGE_ROWS)
@@ -81,7 +79,7 @@ class GoogleCursor:
         """The rows through the Storage Read API, where that is possible and worth its session."""
         left = (self.total_rows - FIRST_PAGE_ROWS) * len(self.schema)
         # Only a table can be read: what a script ends with is in none that is known.
-        if self._reader is None or left <= _FEW_VALUES or self._job.destination is None:
+        if left <= _FEW_VALUES or self._job.destination is None:
             return None
         # Also an ORDER BY inside of a window costs the other streams, but no order is lost.
         ordered = _ORDER_BY.search(self._job.query) is not None

@@ -80,19 +80,21 @@ class StorageReader:
     def _read(
         self, client: BigQueryReadClient, table: bigquery.TableReference, most_streams: int
     ) -> Iterator[RecordBatch]:
-        from google.cloud.bigquery_storage import types
+        from google.cloud.bigquery_storage_v1.types import (
+            ArrowSerializationOptions,
+            DataFormat,
+            ReadSession,
+        )
 
-        serialized = types.ArrowSerializationOptions(
-            buffer_compression=types.ArrowSerializationOptions.CompressionCodec.LZ4_FRAME
+        compressed = ArrowSerializationOptions(
+            buffer_compression=ArrowSerializationOptions.CompressionCodec.LZ4_FRAME
         )
         session = client.create_read_session(
             parent=f"projects/{self._client.project}",
-            read_session=types.ReadSession(
+            read_session=ReadSession(
                 table=table.to_bqstorage(),
-                data_format=types.DataFormat.ARROW,
-                read_options=types.ReadSession.TableReadOptions(
-                    arrow_serialization_options=serialized
-                ),
+                data_format=DataFormat.ARROW,
+                read_options=ReadSession.TableReadOptions(arrow_serialization_options=compressed),
             ),
             max_stream_count=most_streams,
         )
@@ -130,7 +132,7 @@ def _read_client_beside(client: bigquery.Client) -> BigQueryReadClient | None:
     except ImportError:
         return None
     # bigquery.googleapis.com, a region's endpoint and another universe's are all named alike.
-    endpoint = urlsplit(client._connection.API_BASE_URL)
+    endpoint = urlsplit(str(client._connection.API_BASE_URL))
     service, _, domain = endpoint.netloc.partition(".")
     if (endpoint.scheme, service) != ("https", "bigquery"):
         return None
