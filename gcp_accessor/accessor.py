@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 from gcp_accessor.local import local_folder
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from google.api_core.retry import Retry
     from google.auth.credentials import Credentials
+
+    from gcp_accessor.backends.operation import Service
 
 Progress = Literal["auto", "on", "off"]
 
@@ -33,6 +35,8 @@ class Accessor(Generic[B]):
     process for itself. So an accessor costs no time, can be pickled, survives a fork, and may
     be used by several threads.
     """
+
+    _service: ClassVar[Service]
 
     def __init__(
         self,
@@ -90,7 +94,7 @@ class Accessor(Generic[B]):
         process = os.getpid()
         backend = self._backends.get(process)
         if backend is None:
-            made = self._open()
+            made = self._watched(self._open())
             # Of several threads that come here at once, all get the same one.
             backend = self._backends.setdefault(process, made)
             if backend is not made:
@@ -99,6 +103,11 @@ class Accessor(Generic[B]):
 
     def _open(self) -> B:
         raise NotImplementedError
+
+    def _watched(self, backend: B) -> B:
+        from gcp_accessor.backends.observed import observed
+
+        return observed(backend, self._service, is_local=self.local is not None)
 
     def _identity(self) -> Credentials | None:
         """Whom Google's clients act as; None leaves it to them, who take the environment's."""

@@ -72,6 +72,8 @@ class MonitoringAccessor(Accessor[MetricsBackend]):
         [(4980, 'answers')]
     """
 
+    _service = "monitoring"
+
     def __init__(
         self,
         project: str | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gcp_accessor.accessor import Accessor
 from gcp_accessor.backends import WarehouseBackend
@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from google.cloud import bigquery
 
     from gcp_accessor.accessor import Progress
+    from gcp_accessor.backends.google.bigquery import GoogleWarehouse
 
 
 class Connection(Accessor[WarehouseBackend]):
     """The way to one warehouse, and the defaults there. `BigQueryAccessor` says what they are."""
+
+    _service = "bigquery"
 
     def __init__(
         self,
@@ -65,12 +68,7 @@ class Connection(Accessor[WarehouseBackend]):
             raise UnsupportedLocally(
                 f"this accessor works on the folder {self.local}, without a client of Google's"
             )
-        from gcp_accessor.backends.google.bigquery import GoogleWarehouse
-
-        backend = self._backend
-        if not isinstance(backend, GoogleWarehouse):
-            raise TypeError(f"{type(backend).__name__} has no client of Google's")
-        return backend.client
+        return cast("GoogleWarehouse", self._backend).client
 
     def _open(self) -> WarehouseBackend:
         if self.local is not None:

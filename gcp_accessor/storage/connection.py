@@ -25,6 +25,8 @@ IfExists = Literal["replace", "fail"]
 class Connection(Accessor[BucketBackend]):
     """The way to the buckets. `CloudStorageAccessor` says what its arguments are."""
 
+    _service = "storage"
+
     def __init__(
         self,
         project: str | None = None,
