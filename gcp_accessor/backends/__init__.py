@@ -42,6 +42,8 @@ class Statement:
     parameters: tuple[Parameter, ...] = ()
     default_dataset: str | None = None
     destination: TableName | None = None
+    # Whether the cursor gives the destination's rows too, as BigQuery answers and 0.0.6 did.
+    returns_stored: bool = False
     if_exists: IfExists = "replace"
     partition_by: str | None = None
     cluster_by: tuple[str, ...] = ()
@@ -215,6 +217,7 @@ class BucketBackend(Protocol):
 
     `if_generation` is Cloud Storage's precondition: the write or delete happens only while
     the object has this generation; 0 means "does not exist". Otherwise PreconditionFailed.
+    `seconds` bounds what would else take as long as the backend's own timeout says.
     """
 
     def writer(
@@ -225,10 +228,33 @@ class BucketBackend(Protocol):
         content_type: str,
         if_generation: int | None = None,
         cache_control: str | None = None,
+        seconds: float | None = None,
     ) -> AbstractContextManager[ObjectWriter]: ...
     def reader(
         self, bucket: str, name: str, *, generation: int | None = None
     ) -> AbstractContextManager[BinaryIO]: ...
+    def download(
+        self,
+        bucket: str,
+        name: str,
+        file: BinaryIO,
+        *,
+        generation: int | None = None,
+        seconds: float | None = None,
+    ) -> None: ...
+    def copy(
+        self,
+        bucket: str,
+        name: str,
+        to_bucket: str,
+        to_name: str,
+        *,
+        generation: int | None = None,
+        if_generation: int | None = None,
+    ) -> StoredObject: ...
+    def signed_url(
+        self, bucket: str, name: str, *, method: str, expires: timedelta, content_type: str | None
+    ) -> str: ...
     def stat(self, bucket: str, name: str, *, generation: int | None = None) -> StoredObject: ...
     def list(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]: ...
     def delete(self, bucket: str, name: str, *, if_generation: int | None = None) -> None: ...

@@ -175,9 +175,8 @@ class FirstNames(Queries):
     ) -> Any:
         """Run one statement and return its rows as a list of lists.
 
-        `query` is the shorter way. Unlike 0.0.6's, this keeps NULL as None, forces no
-        location, asks for no cache setting unless told to, cancels the job when `timeout`
-        seconds have passed, and leaves the rows of a `destination` in it.
+        `query` is the shorter way. Unlike 0.0.6's, this forces no location, asks for no cache
+        setting unless told to, and cancels the job when `timeout` seconds have passed.
 
         Args:
             query: GoogleSQL, or with `use_legacy_sql` BigQuery's first dialect.
@@ -189,7 +188,8 @@ class FirstNames(Queries):
             page_size: Ignored: rows are fetched in large pages.
             project: Who pays for this job.
             allow_large_results: Legacy SQL only.
-            destination: A table's name, or a TableReference, to write.
+            destination: A table's name, or a TableReference, to write. All the rows that it
+                then holds are returned, as BigQuery answers; `query` leaves them in it.
             destination_encryption_configuration: Google only.
             dry_run: Return the `Estimate` of what it would read, and run nothing.
             labels: Put on this job, beside the accessor's.
@@ -227,6 +227,7 @@ class FirstNames(Queries):
             from_python(query_parameters, None if use_legacy_sql else query),
             default_dataset=None if use_legacy_sql else self.dataset,
             destination=_destination(destination, self.dataset),
+            returns_stored=True,
             if_exists=_if_exists(write_disposition),
             max_bytes_billed=self._limit(None),
             timeout=self._timeout(timeout),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from dataclasses import replace
+from typing import TYPE_CHECKING, BinaryIO, cast
 from uuid import uuid4
 
 from google.api_core.exceptions import BadRequest, Conflict
@@ -65,9 +66,14 @@ class DuckDBWarehouse:
             else:
                 changes = run_command(connection, catalog, tree, statement)
                 read = 0
-        return LocalCursor((), 0, _stats(statement, started, read, changes))
+        stats = _stats(statement, started, read, changes)
+        if destination is not None and statement.returns_stored:
+            whole = Statement(f"SELECT * FROM `{destination.whole}`", timeout=statement.timeout)
+            rows = self._select(cast("exp.Query", parse(whole.sql)), whole, started)
+            return replace(rows, stats=stats)
+        return LocalCursor((), 0, stats)
 
-    def _select(self, tree: exp.Query, statement: Statement, started: float) -> Cursor:
+    def _select(self, tree: exp.Query, statement: Statement, started: float) -> LocalCursor:
         with self._reading() as (connection, catalog), bounded(connection, statement.timeout):
             query = read_query(connection, catalog, tree, statement)
             read = _within_limit(connection, catalog, query, statement)

@@ -78,7 +78,7 @@ class GoogleWarehouse(Transfers, Tables):
                 if limit is not None and reason_of(error) == "bytesBilledLimitExceeded":
                     raise over_limit(error, limit) from error
                 raise
-            stored = statement.destination is not None
+            stored = statement.destination is not None and not statement.returns_stored
             return GoogleCursor(job, stored=stored, reader=self._reader)
 
     def estimate(self, statement: Statement) -> Estimate:
