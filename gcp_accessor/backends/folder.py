@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shutil
 import stat as file_status
 import time
 from base64 import b64encode
@@ -22,6 +23,7 @@ import google_crc32c
 from google.api_core.exceptions import Conflict, NotFound, PreconditionFailed
 
 from gcp_accessor.backends import StoredObject
+from gcp_accessor.backends.durable import make_folders, remove_empty, sweep, sync_folder
 from gcp_accessor.backends.google.storage_advice import advised
 from gcp_accessor.errors import UnsupportedLocally
 from gcp_accessor.tabular.formats import content_type_of
@@ -62,6 +64,7 @@ class FolderBackend:
         content_type: str,  # noqa: ARG002 - a file has none: it follows from the name
         if_generation: int | None = None,
         cache_control: str | None = None,  # noqa: ARG002 - nothing caches a file
+        seconds: float | None = None,  # noqa: ARG002 - a disk is not waited for
     ) -> Iterator[_FolderWriter]:
         """Take an object's bytes into a temporary file; its block's end makes it the object."""
         path = self._path(bucket, name)
@@ -87,6 +90,56 @@ class FolderBackend:
         """Give the object as it was when opened, whatever is written meanwhile."""
         with self._open(bucket, name, generation) as file:
             yield file
+
+    def download(
+        self,
+        bucket: str,
+        name: str,
+        file: BinaryIO,
+        *,
+        generation: int | None = None,
+        seconds: float | None = None,  # noqa: ARG002 - a disk is not waited for
+    ) -> None:
+        """Write the object's bytes to `file`."""
+        with self._open(bucket, name, generation) as source:
+            shutil.copyfileobj(source, file, _BLOCK)
+
+    def copy(
+        self,
+        bucket: str,
+        name: str,
+        to_bucket: str,
+        to_name: str,
+        *,
+        generation: int | None = None,
+        if_generation: int | None = None,
+    ) -> StoredObject:
+        """Copy one version of an object."""
+        content_type = content_type_of(to_name)
+        with (
+            self._open(bucket, name, generation) as source,
+            self.writer(
+                to_bucket, to_name, content_type=content_type, if_generation=if_generation
+            ) as writer,
+        ):
+            while block := source.read(_BLOCK):
+                writer.write(block)
+        return writer.stored
+
+    def signed_url(
+        self,
+        bucket: str,
+        name: str,
+        *,
+        method: str,  # noqa: ARG002 - refused
+        expires: timedelta,  # noqa: ARG002 - refused
+        content_type: str | None,  # noqa: ARG002 - refused
+    ) -> str:
+        """Refuse by name: nobody serves a folder."""
+        raise UnsupportedLocally(
+            f"gs://{bucket}/{name} is a file under {self._buckets}, which no address leads to; "
+            "signed URLs are of Google Cloud"
+        )
 
     def stat(self, bucket: str, name: str, *, generation: int | None = None) -> StoredObject:
         """Return the object's generation, size and checksum."""
@@ -121,7 +174,7 @@ class FolderBackend:
             path.unlink()
             sync_folder(path.parent)
             for parent in path.parents:
-                if parent == self._buckets / bucket or not _remove_empty(parent):
+                if parent == self._buckets / bucket or not remove_empty(parent):
                     break
 
     def create_bucket(self, bucket: str) -> None:
@@ -133,7 +186,7 @@ class FolderBackend:
         folder = self._buckets / check_bucket(bucket)
         if folder.is_dir():
             raise Conflict(f"the bucket {bucket} exists already: {folder}")
-        _make_folders(folder)
+        make_folders(folder)
 
     def close(self) -> None:
         """Nothing stays open between two operations."""
@@ -204,7 +257,7 @@ class FolderBackend:
                 )
             os.fsync(file.fileno())
             try:
-                _make_folders(path.parent)
+                make_folders(path.parent)
                 temporary.replace(path)
             except (FileExistsError, NotADirectoryError, IsADirectoryError):
                 raise UnsupportedLocally(
@@ -219,9 +272,9 @@ class FolderBackend:
     def _temporary(self) -> Iterator[tuple[BinaryIO, Path]]:
         """A locked new file. The lock dies with its process, which is how a sweep can tell."""
         folder = self._private / "tmp"
-        _make_folders(folder)
+        make_folders(folder)
         if not self._swept:
-            _sweep(folder)
+            sweep(folder)
             self._swept = True
         while True:
             path = folder / secrets.token_hex(16)
@@ -240,7 +293,7 @@ class FolderBackend:
     @contextmanager
     def _locked(self, bucket: str) -> Iterator[_Lock]:
         folder = self._private / "locks"
-        _make_folders(folder)
+        make_folders(folder)
         descriptor = os.open(folder / bucket, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -325,38 +378,3 @@ def _cannot_hold(name: str) -> str | None:
 def _stored(bucket: str, name: str, generation: int, size: int, crc32c: str) -> StoredObject:
     updated = _EPOCH + timedelta(microseconds=generation)
     return StoredObject(bucket, name, generation, size, crc32c, content_type_of(name), updated)
-
-
-def _make_folders(folder: Path) -> None:
-    """Make the folder and those above it, each one durable."""
-    if folder.is_dir():
-        return
-    _make_folders(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
-
-
-def _remove_empty(folder: Path) -> bool:
-    try:
-        folder.rmdir()
-    except OSError:
-        # Another object lives in it: it stays.
-        return False
-    return True
-
-
-def sync_folder(folder: Path) -> None:
-    """Make sure that the names in a folder survive a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed processes left: the temporary files that nobody has locked."""
-    for path in folder.iterdir():
-        with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from google.api_core.exceptions import InvalidArgument, NotFound
 
 from gcp_accessor.backends import Distribution, Point, Task
-from gcp_accessor.backends.folder import sync_folder
+from gcp_accessor.backends.durable import sync_folder
 from gcp_accessor.backends.google.monitoring_advice import advised
 from gcp_accessor.metric_values import (
     BUCKET_GROWTH,

@@ -61,7 +61,15 @@ class Connection(Accessor[BucketBackend]):
             return FolderBackend(self.local)
         from gcp_accessor.backends.google.storage import GoogleStorageBackend
 
-        return GoogleStorageBackend(self.project, self._identity(), self._client, self.timeout)
+        return GoogleStorageBackend(
+            self.project,
+            self._identity(),
+            self._client,
+            self.timeout,
+            retry=self.retry,
+            location=self.location,
+            labels=self.labels,
+        )
 
     @contextmanager
     def _writer(
@@ -71,6 +79,7 @@ class Connection(Accessor[BucketBackend]):
         content_type: str,
         if_exists: IfExists,
         if_generation: int | None,
+        seconds: float | None = None,
     ) -> Iterator[ObjectWriter]:
         if if_exists not in ("replace", "fail"):
             raise ValueError(f"if_exists is {if_exists!r}; expected 'replace' or 'fail'")
@@ -86,5 +95,6 @@ class Connection(Accessor[BucketBackend]):
             content_type=content_type,
             if_generation=if_generation,
             cache_control=cache_control,
+            seconds=seconds,
         ) as writer:
             yield writer

@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
-import io
 import os
 import secrets
 import tempfile
 from contextlib import contextmanager
-from datetime import datetime
-from typing import TYPE_CHECKING, BinaryIO, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import google.auth
-from google.api_core.exceptions import (
-    GoogleAPICallError,
-    NotFound,
-    PreconditionFailed,
-    RetryError,
-    from_http_response,
-)
-from google.auth.exceptions import DefaultCredentialsError, RefreshError
+from google.api_core.exceptions import Conflict, NotFound, PreconditionFailed
+from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.storage import Blob, Client
-from google.cloud.storage.exceptions import InvalidResponse
-from google.cloud.storage.fileio import BlobWriter
 from google.cloud.storage.retry import DEFAULT_RETRY
 
-from gcp_accessor.backends import StoredObject
-from gcp_accessor.backends.google.storage_advice import SIGN_IN, advised
+from gcp_accessor.backends.google.downloads import download
+from gcp_accessor.backends.google.signing import signed_url
+from gcp_accessor.backends.google.storage_advice import SIGN_IN
+from gcp_accessor.backends.google.storage_errors import explained
+from gcp_accessor.backends.google.uploads import GoogleWriter, stored_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import TracebackType
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import timedelta
 
+    from google.api_core.retry import Retry
     from google.auth.credentials import Credentials
 
-# What fits goes in one request; the rest in requests of this size.
-_ONE_REQUEST = 8 << 20
+    from gcp_accessor.backends import StoredObject
+
 _IN_MEMORY = 32 << 20
 _REQUEST_SECONDS = 60.0
 _UPLOAD = "gcp-accessor-upload"
 _LISTED = "items(name,generation,size,crc32c,contentType,updated),nextPageToken"
+# What somebody may have said of an object, and a copy of it does not lose.
+_SAID = (
+    "cache_control",
+    "content_disposition",
+    "content_encoding",
+    "content_language",
+    "content_type",
+)
 
 
 class GoogleStorageBackend:
@@ -54,13 +56,24 @@ class GoogleStorageBackend:
         credentials: Credentials | None,
         client: Client | None,
         timeout: float | None,
+        *,
+        retry: Retry | None = None,
+        location: str | None = None,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         self._project = project
+        self._location = location
+        self._labels = dict(labels or {})
         self._credentials = credentials
         self._given = client
         self._built: tuple[int, Client] | None = None
-        retry = DEFAULT_RETRY if timeout is None else DEFAULT_RETRY.with_timeout(timeout)
-        self._bounds = {"timeout": timeout or _REQUEST_SECONDS, "retry": retry}
+        self._timeout = timeout or _REQUEST_SECONDS
+        if retry is None:
+            self._location = location
+        self._labels = dict(labels or {})
+        if retry is None:
+            retry = DEFAULT_RETRY if timeout is None else DEFAULT_RETRY.with_timeout(timeout)
+        self._retry = retry
 
     @property
     def client(self) -> Client:
@@ -88,7 +101,8 @@ class GoogleStorageBackend:
         content_type: str,
         if_generation: int | None = None,
         cache_control: str | None = None,
-    ) -> Iterator[_GoogleWriter]:
+        seconds: float | None = None,
+    ) -> Iterator[GoogleWriter]:
         """Upload an object: in one request if it is small, else in resumable parts.
 
         A retried request whose first reply was lost is refused with 412 although the first
@@ -105,9 +119,9 @@ class GoogleStorageBackend:
             "content_type": content_type,
             "if_generation_match": if_generation,
             "checksum": "crc32c",
-            **self._bounds,
+            **self._bounds(seconds),
         }
-        with _GoogleWriter(blob, options) as writer:
+        with GoogleWriter(blob, options) as writer:
             yield writer
             try:
                 writer.finish()
@@ -124,41 +138,117 @@ class GoogleStorageBackend:
         """Give the object's bytes as stored, all of them received and verified before."""
         blob = self._blob(bucket, name, generation)
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
-            with _explained(bucket, name):
-                blob.download_to_file(file, raw_download=True, checksum="crc32c", **self._bounds)
+            download(blob, cast("BinaryIO", file), self._bounds())
             file.seek(0)
             yield cast("BinaryIO", file)
+
+    def download(
+        self,
+        bucket: str,
+        name: str,
+        file: BinaryIO,
+        *,
+        generation: int | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """Write the object's bytes as stored to `file`, verified, in one request."""
+        download(self._blob(bucket, name, generation), file, self._bounds(seconds))
 
     def stat(self, bucket: str, name: str, *, generation: int | None = None) -> StoredObject:
         """Return the object's generation, size and checksum."""
         blob = self._blob(bucket, name, generation)
-        with _explained(bucket, name):
-            blob.reload(**self._bounds)
-        return _stored(blob)
+        with explained(bucket, name):
+            blob.reload(**self._bounds())
+        return stored_object(blob)
 
     def list(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
         """Yield the objects whose names begin with `prefix`, in the order of their names."""
-        with _explained(bucket, prefix):
+        with explained(bucket, prefix):
             for blob in self.client.list_blobs(
-                bucket, prefix=prefix or None, fields=_LISTED, **self._bounds
+                bucket, prefix=prefix or None, fields=_LISTED, **self._bounds()
             ):
-                yield _stored(blob)
+                yield stored_object(blob)
+
+    def copy(
+        self,
+        bucket: str,
+        name: str,
+        to_bucket: str,
+        to_name: str,
+        *,
+        generation: int | None = None,
+        if_generation: int | None = None,
+    ) -> StoredObject:
+        """Copy an object within Cloud Storage, in as many requests as that takes.
+
+        The copy is of one version and keeps what was said of it, such as its content type. A
+        copy under a precondition whose reply was lost is recognised as an upload is.
+        """
+        source = self._blob(bucket, name, generation)
+        target = self._blob(to_bucket, to_name)
+        with explained(bucket, name):
+            source.reload(**self._bounds())
+        for said in _SAID:
+            setattr(target, said, getattr(source, said))
+        metadata = {key: text for key, text in (source.metadata or {}).items() if key != _UPLOAD}
+        mark = secrets.token_hex(16)
+        target.metadata = metadata if if_generation is None else {**metadata, _UPLOAD: mark}
+        token = None
+        while True:
+            try:
+                with explained(to_bucket, to_name):
+                    token, _, _ = target.rewrite(
+                        source, token=token, if_generation_match=if_generation, **self._bounds()
+                    )
+            except PreconditionFailed:
+                mine = self._uploaded(target, mark)
+                if mine is None:
+                    raise
+                return mine
+            if token is None:
+                return stored_object(target)
 
     def delete(self, bucket: str, name: str, *, if_generation: int | None = None) -> None:
-        """Remove the object."""
+        """Remove the object. A repeated request that finds none has lost its first reply."""
         blob = self._blob(bucket, name)
-        with _explained(bucket, name):
-            blob.delete(if_generation_match=if_generation, **self._bounds)
+        bounds = {**self._bounds(), "retry": None}
+        with explained(bucket, name):
+            self._until_done(
+                lambda: blob.delete(if_generation_match=if_generation, **bounds),
+                is_done=lambda error: isinstance(error, NotFound),
+            )
+
+    def signed_url(
+        self, bucket: str, name: str, *, method: str, expires: timedelta, content_type: str | None
+    ) -> str:
+        """Return an address that lets whoever has it do `method` with the object."""
+        with explained(bucket, name):
+            return signed_url(
+                self._blob(bucket, name), method=method, expires=expires, content_type=content_type
+            )
 
     def create_bucket(self, bucket: str) -> None:
-        """Make a bucket with the project's defaults.
+        """Make a bucket with the accessor's labels and location, else the project's defaults.
 
         Raises:
             google.api_core.exceptions.Conflict: the name is taken, by anybody.
             ValueError: neither the accessor nor the environment names a project.
         """
-        with _explained(bucket, ""):
-            self.client.create_bucket(bucket, project=self._project_id(), **self._bounds)
+        made = self.client.bucket(bucket)
+        made.labels = self._labels
+        options = {
+            "project": self._project_id(),
+            "location": self._location,
+            **self._bounds(),
+            "retry": None,
+        }
+        with explained(bucket, ""):
+            self._until_done(
+                lambda: self.client.create_bucket(made, **options),
+                is_done=lambda error: (
+                    isinstance(error, Conflict) and "you already own it" in str(error)
+                ),
+            )
 
     def close(self) -> None:
         """Close the connections of a client that was built here."""
@@ -180,126 +270,36 @@ class GoogleStorageBackend:
             )
         return project
 
+    def _bounds(self, seconds: float | None = None) -> dict[str, Any]:
+        """How long a request and its retries may take, at most `seconds`."""
+        if seconds is None:
+            return {"timeout": self._timeout, "retry": self._retry}
+        whole = seconds if self._retry.timeout is None else min(seconds, self._retry.timeout)
+        return {"timeout": min(seconds, self._timeout), "retry": self._retry.with_timeout(whole)}
+
+    def _until_done(
+        self, request: Callable[[], object], *, is_done: Callable[[Exception], bool]
+    ) -> None:
+        """Repeat a request as the retry says; an error of a repetition may say it was done."""
+        tries = 0
+
+        def attempt() -> None:
+            nonlocal tries
+            tries += 1
+            try:
+                request()
+            except Exception as error:
+                if tries == 1 or not is_done(error):
+                    raise
+
+        self._retry(attempt)()
+
     def _blob(self, bucket: str, name: str, generation: int | None = None) -> Blob:
         return self.client.bucket(bucket).blob(name, generation=generation)
 
     def _uploaded(self, blob: Blob, upload: str) -> StoredObject | None:
         try:
-            blob.reload(**self._bounds)
+            blob.reload(**self._bounds())
         except NotFound:
             return None
-        return _stored(blob) if (blob.metadata or {}).get(_UPLOAD) == upload else None
-
-
-class _GoogleWriter:
-    """Holds what fits in one request; beyond that, streams. An error publishes nothing."""
-
-    stored: StoredObject
-
-    def __init__(self, blob: Blob, options: dict[str, object]) -> None:
-        self._blob = blob
-        self._options = options
-        self._held = bytearray()
-        self._parts: _ResumableUpload | None = None
-
-    def write(self, data: bytes, /) -> int:
-        if self._parts is None:
-            self._held += data
-            if len(self._held) <= _ONE_REQUEST:
-                return len(data)
-            self._parts = _ResumableUpload(self._blob, _ONE_REQUEST, **self._options)
-            data, self._held = bytes(self._held), bytearray()
-        with _explained(self._blob.bucket.name, self._blob.name):
-            self._parts.write(data)
-        return len(data)
-
-    def finish(self) -> None:
-        with _explained(self._blob.bucket.name, self._blob.name):
-            if self._parts is not None:
-                self._parts.close()
-                self.stored = self._parts.stored
-            else:
-                content = io.BytesIO(self._held)
-                self._blob.upload_from_file(content, size=len(self._held), **self._options)
-                self.stored = _stored(self._blob)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is None or self._parts is None or self._parts.closed:
-            return
-        try:
-            self._parts.terminate()
-        except Exception as failure:
-            # Nothing was published; what was sent so far expires by itself within a week.
-            error.add_note(f"the upload could not be cancelled either: {failure}")
-
-
-class _ResumableUpload(BlobWriter):  # type: ignore[misc]  # the library ships no types
-    """Google's streaming writer, keeping its last answer, which holds the generation.
-
-    Asking for the generation afterwards could meet somebody else's later write.
-    """
-
-    stored: StoredObject
-
-    def _initiate_upload(self) -> None:
-        super()._initiate_upload()
-        upload, _ = self._upload_and_transport
-        transmit = upload.transmit_next_chunk
-
-        def transmit_and_keep(*arguments: object, **options: object) -> object:
-            response = transmit(*arguments, **options)
-            if upload.finished:
-                answer = response.json()
-                self.stored = StoredObject(
-                    answer["bucket"],
-                    answer["name"],
-                    int(answer["generation"]),
-                    int(answer["size"]),
-                    answer["crc32c"],
-                    answer.get("contentType"),
-                    datetime.fromisoformat(answer["updated"]),
-                )
-            return response
-
-        upload.transmit_next_chunk = transmit_and_keep
-
-
-def _stored(blob: Blob) -> StoredObject:
-    return StoredObject(
-        blob.bucket.name,
-        blob.name,
-        blob.generation,
-        blob.size,
-        blob.crc32c,
-        blob.content_type,
-        blob.updated,
-    )
-
-
-@contextmanager
-def _explained(bucket: str, name: str) -> Iterator[None]:
-    """Google's own errors, with a note that says what to do."""
-    try:
-        yield
-    except InvalidResponse as error:
-        # The streaming writer lets the transport's error through.
-        raise advised(from_http_response(error.response), bucket, name) from error
-    except GoogleAPICallError as error:
-        advised(error, bucket, name)
-        raise
-    except RefreshError as error:
-        error.add_note(SIGN_IN)
-        raise
-    except RetryError as error:
-        error.add_note(
-            f"gs://{bucket}/{name} was asked for again and again; give a longer timeout="
-        )
-        raise
+        return stored_object(blob) if (blob.metadata or {}).get(_UPLOAD) == upload else None

@@ -1,0 +1,56 @@
+"""Cloud Storage's errors as a caller can act on them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from google.api_core.exceptions import (
+    BadGateway,
+    GoogleAPICallError,
+    RetryError,
+    from_http_response,
+)
+from google.auth.exceptions import RefreshError
+from google.cloud.storage.exceptions import InvalidResponse
+from requests.exceptions import JSONDecodeError
+
+from gcp_accessor.backends.google.storage_advice import SIGN_IN, advised
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def explained(bucket: str, name: str) -> Iterator[None]:
+    """Re-raise Google's own errors, with a note that says what to do."""
+    try:
+        yield
+    except InvalidResponse as error:
+        # Media requests let the transport's error through.
+        if error.response.ok:
+            raise not_cloud_storage(bucket, name) from error
+        raise advised(from_http_response(error.response), bucket, name) from error
+    except JSONDecodeError as error:
+        raise not_cloud_storage(bucket, name) from error
+    except GoogleAPICallError as error:
+        advised(error, bucket, name)
+        raise
+    except RefreshError as error:
+        error.add_note(SIGN_IN)
+        raise
+    except RetryError as error:
+        error.add_note(
+            f"gs://{bucket}/{name} was asked for again and again; give a longer timeout="
+        )
+        raise
+
+
+def not_cloud_storage(bucket: str, name: str) -> BadGateway:
+    """Return the error for an answer of "200 OK" that Cloud Storage would not give."""
+    error = BadGateway(f"what answered for gs://{bucket}/{name} is not Cloud Storage")
+    error.add_note(
+        "a proxy or a sign-in page of this network answers in its place; let it pass "
+        "https://storage.googleapis.com, or set HTTPS_PROXY and NO_PROXY"
+    )
+    return error
