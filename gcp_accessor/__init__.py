@@ -56,6 +56,9 @@ _HOMES = {
     "SchemaMismatch": "errors",
     "UnsafeContent": "errors",
     "UnsupportedLocally": "errors",
+    # What `%load_ext gcp_accessor` and `%unload_ext gcp_accessor` look for.
+    "load_ipython_extension": "notebook",
+    "unload_ipython_extension": "notebook",
 }
 
 __all__ = [

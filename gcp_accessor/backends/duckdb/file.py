@@ -62,7 +62,8 @@ class DatabaseFile:
         with self._writing if writes else nullcontext(), disk_errors(self.path):
             connection = self._connect()
             try:
-                connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+                connection.execute("SET TimeZone = 'UTC'")
+                _quiet(connection)
                 yield connection
             finally:
                 connection.close()
@@ -142,6 +143,14 @@ class DatabaseFile:
             with suppress(FileNotFoundError):
                 if time.time() - entry.stat().st_mtime > _STALE_SECONDS:
                     shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def _quiet(connection: DuckDBPyConnection) -> None:
+    """Have DuckDB draw no progress bar of its own, as it does in a terminal or a notebook."""
+    # In a notebook without ipywidgets it has none, and refuses to be told so.
+    [[drawn]] = connection.execute("SELECT current_setting('enable_progress_bar')").fetchall()
+    if drawn:
+        connection.execute("SET enable_progress_bar = false")
 
 
 def _duckdb_error() -> type[Exception]:
