@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from gcp_accessor.bigquery.data import Data
 from gcp_accessor.bigquery.first_names import FirstNames
 from gcp_accessor.bigquery.queries import Queries
 from gcp_accessor.bigquery.tables import Tables
+from gcp_accessor.bigquery.upsert import Upserts
 
 
-class BigQueryAccessor(FirstNames, Queries, Data, Tables):
+class BigQueryAccessor(FirstNames, Upserts, Tables):
     """BigQuery in a few calls: query, load, export, and the tables themselves.
 
     Making one does nothing yet: the client, or the folder, is opened on first use, in each
@@ -23,6 +23,9 @@ class BigQueryAccessor(FirstNames, Queries, Data, Tables):
             vouching for the next, the last of which acts. The one who asks needs
             roles/iam.serviceAccountTokenCreator on the first.
         client: A `google.cloud.bigquery.Client` to use as it is.
+        read_client: A `BigQueryReadClient` of google-cloud-bigquery-storage to read large
+            results with. None makes one beside BigQuery's own endpoint; a `client` of another
+            endpoint reads them through REST.
         local: A folder to work on instead of Google Cloud. If none of project,
             credentials, impersonate, client and local is given, the environment's
             GCP_ACCESSOR_LOCAL is taken, if set.

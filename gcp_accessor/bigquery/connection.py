@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from google.api_core.retry import Retry
     from google.auth.credentials import Credentials
     from google.cloud import bigquery
+    from google.cloud.bigquery_storage import BigQueryReadClient
 
     from gcp_accessor.accessor import Progress
     from gcp_accessor.backends.google.bigquery import GoogleWarehouse
@@ -35,6 +36,7 @@ class Connection(Accessor[WarehouseBackend]):
         credentials: Credentials | None = None,
         impersonate: str | Sequence[str] | None = None,
         client: bigquery.Client | None = None,
+        read_client: BigQueryReadClient | None = None,
         local: str | os.PathLike[str] | None = None,
         labels: Mapping[str, str] | None = None,
         timeout: float | None = None,
@@ -56,6 +58,7 @@ class Connection(Accessor[WarehouseBackend]):
         )
         self.dataset = dataset
         self.max_bytes_billed = max_bytes_billed
+        self._read_client = read_client
 
     @property
     def bq_client(self) -> bigquery.Client:
@@ -85,6 +88,7 @@ class Connection(Accessor[WarehouseBackend]):
             location=self.location,
             credentials=self._identity(),
             client=self._client,
+            read_client=self._read_client,
         )
 
     def _name(self, name: str) -> TableName:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _IF_EXISTS = {"WRITE_TRUNCATE": "replace", "WRITE_APPEND": "append", "WRITE_EMPTY": "fail"}
 _FORMATS = {"CSV": "csv", "NEWLINE_DELIMITED_JSON": "ndjson", "PARQUET": "parquet"}
+_ANONYMOUS = "_results"
 _STATUSES = {
     "accessDenied": 403,
     "backendError": 503,
@@ -132,6 +133,7 @@ class BigQueryStandIn:
             requests that name its location.
         partition_days: After how many days its datasets delete a partition, if they do.
         resources: What a table, "dataset.name", says of itself in place of the engine.
+        expirations: When each table that was made is to delete itself, in milliseconds.
         requests: How often each method and path was asked for.
     """
 
@@ -143,6 +145,7 @@ class BigQueryStandIn:
         self.location = "US"
         self.partition_days: int | None = None
         self.resources: dict[str, dict[str, Any]] = {}
+        self.expirations: dict[str, str | None] = {}
         self.requests: Counter[str] = Counter()
         self.jobs: dict[str, Job] = {}
         self._uploads: dict[str, tuple[dict[str, Any], bytearray]] = {}
@@ -315,7 +318,19 @@ class BigQueryStandIn:
             job.cursor = self.engine.run(
                 Statement(f"SELECT * FROM `{statement.destination.whole}`")
             )
+        elif job.cursor.schema:
+            # Every result is a table, of a dataset that nobody sees.
+            query["destinationTable"] = self._table_reference(TableName(job.id, _ANONYMOUS))
         job.rows = list(job.cursor.rows())
+
+    def result_of(self, dataset: str, table: str) -> Cursor:
+        """Return the rows of a table, also of one that a query's result is."""
+        if dataset != _ANONYMOUS:
+            return self.engine.run(Statement(f"SELECT * FROM `{dataset}.{table}`"))
+        job = self.jobs.get(table)
+        if job is None or job.cursor is None:
+            raise exceptions.NotFound(f"Not found: Table {self.project}:{dataset}.{table}")
+        return job.cursor
 
     def _run_load(self, job: Job, load: dict[str, Any], media: bytes | None) -> None:
         schema = (load.get("schema") or {}).get("fields")
@@ -460,9 +475,14 @@ class BigQueryStandIn:
 
     def create_table(self, dataset: str, resource: dict[str, Any]) -> dict[str, Any]:
         name = resource["tableReference"]["tableId"]
+        fields = (resource.get("schema") or {}).get("fields", ())
+        self.expirations[name] = resource.get("expirationTime")
+        if not fields:
+            # A table may be without columns until a load brings them; the engine has no such.
+            return resource | {"kind": "bigquery#table", "type": "TABLE"}
         self.engine.create_table(
             TableName(name, dataset),
-            columns_from_api((resource.get("schema") or {}).get("fields", ())),
+            columns_from_api(fields),
             (resource.get("timePartitioning") or {}).get("field"),
             tuple((resource.get("clustering") or {}).get("fields", ())),
         )

@@ -78,12 +78,13 @@ class GoogleCursor:
     def _read(self) -> Iterator[RecordBatch] | None:
         """The rows through the Storage Read API, where that is possible and worth its session."""
         left = (self.total_rows - FIRST_PAGE_ROWS) * len(self.schema)
-        # Only a table can be read: what a script ends with is in none that is known.
-        if left <= _FEW_VALUES or self._job.destination is None:
+        table = self._job.destination
+        # What a script ends with is in no table that is known, and a partition is a part of one.
+        if left <= _FEW_VALUES or table is None or "$" in table.table_id:
             return None
         # Also an ORDER BY inside of a window costs the other streams, but no order is lost.
         ordered = _ORDER_BY.search(self._job.query) is not None
-        return self._reader.batches(self._job.destination, ordered=ordered)
+        return self._reader.batches(table, ordered=ordered)
 
     def _pages(self, max_rows: int) -> Iterator[RecordBatch]:
         pages = self._job.result(page_size=min(max_rows, _PAGE_ROWS))
