@@ -246,7 +246,7 @@ class MonitoringAccessor(Accessor[MetricsBackend]):
             return MetricsFile(self.local)
         from gcp_accessor.backends.google.monitoring import GoogleMetrics
 
-        return GoogleMetrics(self.project, self._identity(), self._client, self.timeout)
+        return GoogleMetrics(self.project, self._identity(), self._client, self.timeout, self.retry)
 
     @property
     def _task(self) -> Task:

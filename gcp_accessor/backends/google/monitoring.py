@@ -53,6 +53,7 @@ class GoogleMetrics:
         credentials: Credentials | None,
         client: MetricServiceClient | None,
         timeout: float | None,
+        retry: Retry | None = None,
     ) -> None:
         self._project = project
         self._credentials = credentials
@@ -60,6 +61,10 @@ class GoogleMetrics:
         self._built: MetricServiceClient | None = None
         self._building = threading.Lock()
         self._seconds = timeout or _SECONDS
+        # The client itself retries no write.
+        self._retry = retry or Retry(
+            predicate=_UNAVAILABLE, initial=0.2, maximum=3.0, timeout=self._seconds
+        )
 
     def write(self, points: Sequence[Point]) -> None:
         """Write the points, 200 in a request.
@@ -72,17 +77,23 @@ class GoogleMetrics:
             series = [
                 _series(each, project) for each in points[start : start + _SERIES_IN_A_REQUEST]
             ]
-            failures: list[Exception] = []
+            attempts = 0
+
+            def attempt(series: list[TimeSeries] = series) -> None:
+                nonlocal attempts
+                attempts += 1
+                client.create_time_series(
+                    name=f"projects/{project}",
+                    time_series=series,
+                    retry=None,
+                    timeout=self._seconds,
+                )
+
             try:
                 with _explained():
-                    client.create_time_series(
-                        name=f"projects/{project}",
-                        time_series=series,
-                        retry=self._retry(failures),
-                        timeout=self._seconds,
-                    )
+                    self._retry(attempt)()
             except InvalidArgument as error:
-                if failures:
+                if attempts > 1:
                     error.add_note(
                         "an earlier attempt of this call was cut off, and may have written it"
                     )
@@ -104,7 +115,7 @@ class GoogleMetrics:
         }
         with _explained():
             for series in client.list_time_series(
-                request=request, retry=self._retry([]), timeout=self._seconds
+                request=request, retry=self._retry, timeout=self._seconds
             ):
                 yield from _points(series)
 
@@ -129,16 +140,6 @@ class GoogleMetrics:
                     error.add_note(SIGN_IN)
                     raise
             return self._built, self._project
-
-    def _retry(self, failures: list[Exception]) -> Retry:
-        """Again while the service is out of reach. The client itself retries no write."""
-        return Retry(
-            predicate=_UNAVAILABLE,
-            initial=0.2,
-            maximum=3.0,
-            timeout=self._seconds,
-            on_error=failures.append,
-        )
 
 
 def _project_of(credentials: Credentials | None) -> str:

@@ -69,9 +69,6 @@ class GoogleStorageBackend:
         self._built: tuple[int, Client] | None = None
         self._timeout = timeout or _REQUEST_SECONDS
         if retry is None:
-            self._location = location
-        self._labels = dict(labels or {})
-        if retry is None:
             retry = DEFAULT_RETRY if timeout is None else DEFAULT_RETRY.with_timeout(timeout)
         self._retry = retry
 
