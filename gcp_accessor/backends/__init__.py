@@ -42,8 +42,6 @@ class Statement:
     parameters: tuple[Parameter, ...] = ()
     default_dataset: str | None = None
     destination: TableName | None = None
-    # Whether the cursor gives the destination's rows too, as BigQuery answers and 0.0.6 did.
-    returns_stored: bool = False
     if_exists: IfExists = "replace"
     partition_by: str | None = None
     cluster_by: tuple[str, ...] = ()
@@ -54,6 +52,8 @@ class Statement:
     # Properties of google-cloud-bigquery's QueryJobConfig that have no place above. A local
     # statement never carries one that would change its rows.
     job_options: Mapping[str, object] = field(default_factory=dict)
+    # Whether the cursor gives the destination's rows too, as BigQuery answers and 0.0.6 did.
+    returns_stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
