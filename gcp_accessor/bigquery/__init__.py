@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gcp_accessor.bigquery.first_names import FirstNames
-from gcp_accessor.bigquery.queries import Queries
 from gcp_accessor.bigquery.tables import Tables
 from gcp_accessor.bigquery.upsert import Upserts
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from gcp_accessor.backends import LoadSettings
@@ -11,9 +11,9 @@ from gcp_accessor.bigquery.uploads import format_of, is_uri, upload
 from gcp_accessor.type_names import columns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from gcp_accessor.backends import IfExists
+    from gcp_accessor.backends import IfExists, Table
     from gcp_accessor.schema import Column, TableName
 
 
@@ -63,30 +63,43 @@ class Data(Connection):
             google.api_core.exceptions.Conflict: the table has rows and if_exists is "fail".
         """
         name = self._name(table)
-        settings = partial(
-            LoadSettings,
+        settings = LoadSettings(
             name,
+            "ndjson",
             if_exists=if_exists,
             partition_by=partition_by,
-            cluster_by=tuple(cluster_by),
+            cluster_by=names("cluster_by", cluster_by),
             skip_leading_rows=skip_leading_rows,
             timeout=self._timeout(timeout),
             labels={**self.labels, **(labels or {})},
         )
-        known = None if schema is None else columns(schema)
-        uris = [data] if is_uri(data) else data
-        if isinstance(uris, list) and uris and all(is_uri(uri) for uri in uris):
-            return self._backend.load_uris(
-                uris, settings(format=format_of(uris[0], format), schema=known)
-            )
 
         def table_schema() -> tuple[Column, ...] | None:
-            return None if if_exists == "replace" else self._schema_of(name)
+            there = None if if_exists == "replace" else self._found(name)
+            return None if there is None else there.schema
 
-        with upload(data, format, known, table_schema) as ready:
-            return self._backend.load_file(
-                ready.file, settings(format=ready.format, schema=ready.schema)
+        known = None if schema is None else columns(schema)
+        return self._send(data, format, known, table_schema, settings).rows
+
+    def _send(
+        self,
+        data: Any,
+        format: Literal["infer", "csv", "ndjson", "parquet"],
+        schema: tuple[Column, ...] | None,
+        table_schema: Callable[[], tuple[Column, ...] | None],
+        settings: LoadSettings,
+    ) -> _Sent:
+        """Load data of any form; `settings` say everything but its format and schema."""
+        uris = [data] if is_uri(data) else data
+        if isinstance(uris, list) and uris and all(is_uri(uri) for uri in uris):
+            kind = format_of(uris[0], format)
+            rows = self._backend.load_uris(uris, replace(settings, format=kind, schema=schema))
+            return _Sent(rows, schema)
+        with upload(data, format, schema, table_schema) as ready:
+            rows = self._backend.load_file(
+                ready.file, replace(settings, format=ready.format, schema=ready.schema)
             )
+            return _Sent(rows, ready.schema, ready.present)
 
     def export(
         self,
@@ -112,10 +125,39 @@ class Data(Connection):
         """Copy a table or, named with its `$YYYYMMDD`, one day; at once or not at all."""
         self._backend.copy(self._name(source), self._name(destination), if_exists)
 
-    def _schema_of(self, name: TableName) -> tuple[Column, ...] | None:
+    def _found(self, name: TableName) -> Table | None:
         from google.api_core.exceptions import NotFound
 
         try:
-            return self._backend.table(name.whole).schema
+            return self._backend.table(name.whole)
         except NotFound:
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What was loaded.
+
+    Attributes:
+        schema: None if the engine found it in the files.
+        present: The columns that records name; None if they cannot lack any.
+    """
+
+    rows: int
+    schema: tuple[Column, ...] | None
+    present: frozenset[str] | None = None
+
+
+def names(argument: str, given: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns that an argument lists.
+
+    Raises:
+        TypeError: it is one string, whose letters would be taken for columns.
+        ValueError: it repeats one.
+    """
+    if isinstance(given, str):
+        raise TypeError(f"{argument} is the string {given!r}; expected a list: [{given!r}]")
+    listed = tuple(given)
+    if len(set(listed)) < len(listed):
+        raise ValueError(f"{argument} repeats a column: {', '.join(listed)}")
+    return listed

@@ -33,11 +33,16 @@ _MAX_ERRORS = 10
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An open file, and what is known of its rows."""
+    """An open file, and what is known of its rows.
+
+    Attributes:
+        present: The columns that records name; None if the rows cannot lack any.
+    """
 
     file: BinaryIO
     format: FileFormat
     schema: tuple[Column, ...] | None
+    present: frozenset[str] | None = None
 
 
 def is_uri(data: object) -> bool:
@@ -79,13 +84,11 @@ def upload(
         return
     with tempfile.TemporaryFile() as file:
         if hasattr(data, "__arrow_c_stream__") or type(data).__name__ == "DataFrame":
-            written = _write_parquet(file, data, schema)
-            kind: FileFormat = "parquet"
+            ready = Upload(file, "parquet", _write_parquet(file, data, schema))
         else:
-            written = _write_ndjson(file, data, schema, table_schema)
-            kind = "ndjson"
+            ready = Upload(file, "ndjson", *_write_ndjson(file, data, schema, table_schema))
         file.seek(0)
-        yield Upload(file, kind, written)
+        yield ready
 
 
 def _write_parquet(
@@ -121,7 +124,7 @@ def _write_ndjson(
     data: Any,
     schema: tuple[Column, ...] | None,
     table_schema: Callable[[], tuple[Column, ...] | None],
-) -> tuple[Column, ...]:
+) -> tuple[tuple[Column, ...], frozenset[str]]:
     if isinstance(data, bytes | Mapping) or not isinstance(data, Iterable):
         raise TypeError(
             f"load() takes rows, records, a DataFrame, Arrow, a path or a gs:// URI, not a "
@@ -133,16 +136,20 @@ def _write_ndjson(
     if schema is None and (head is None or isinstance(head, Mapping)):
         schema = table_schema()
     if schema is not None:
-        _write_typed(file, rows, schema)
-        return schema
+        return schema, _write_typed(file, rows, schema)
     if head is None:
         raise ValueError("there are no rows, so that they show no columns; give schema=")
     if not isinstance(head, Mapping):
         raise ValueError("rows do not name their columns; give schema=, or load records")
-    return _write_inferred(file, rows)
+    inferred = _write_inferred(file, rows)
+    return inferred, frozenset(column.name for column in inferred)
 
 
-def _write_typed(file: BinaryIO, rows: Iterable[object], schema: tuple[Column, ...]) -> None:
+def _write_typed(
+    file: BinaryIO, rows: Iterable[object], schema: tuple[Column, ...]
+) -> frozenset[str]:
+    """Write rows of known columns and return the columns that any of them names."""
+    present: set[str] = set()
     columns = {column.name: column for column in schema}
     required = [column.name for column in schema if column.mode == "REQUIRED"]
     errors = []
@@ -158,9 +165,11 @@ def _write_typed(file: BinaryIO, rows: Iterable[object], schema: tuple[Column, .
             if len(errors) == _MAX_ERRORS:
                 break
         else:
+            present.update(line)
             file.write(line_of(line).encode())
     if errors:
         raise LoadFailed("nothing was loaded: rows do not fit their columns", tuple(errors))
+    return frozenset(present or columns)
 
 
 def _typed(value: object, column: Column) -> object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from google.api_core.exceptions import BadRequest, Conflict, NotFound
@@ -35,6 +36,7 @@ class Details:
     description: str | None = None
     view_sql: str | None = None
     default_dataset: str | None = None
+    expires: str | None = None
 
 
 class LocalCatalog:
@@ -203,6 +205,17 @@ class LocalCatalog:
     def drop(self, name: TableName) -> None:
         """Remove a table or view; NotFound when there is neither."""
         self._connection.execute(f"DROP {self.require(name).upper()} {sql_name(name)}")
+
+    def drop_expired(self) -> None:
+        """Remove the tables whose time is over, as a process that was killed left them."""
+        rows = self._rows(
+            "SELECT schema_name, table_name, json_extract_string(comment, '$.expires') "
+            "FROM duckdb_tables() WHERE database_name = current_database() "
+            "AND json_extract_string(comment, '$.expires') IS NOT NULL"
+        )
+        for dataset, table, expires in rows:
+            if datetime.fromisoformat(expires) < datetime.now(UTC):
+                self.drop(TableName(table, dataset))
 
     def describe(self, name: TableName, *, size: int | None) -> Table:
         """A table as it stands. `size` is its bytes, which the caller has counted."""

@@ -133,8 +133,15 @@ class DuckDBWarehouse:
             where = Write(
                 settings.table, settings.if_exists, settings.partition_by, settings.cluster_by
             )
+            if settings.expires is not None:
+                catalog.drop_expired()
             with load_errors(connection, source):
-                return write_rows(connection, catalog, where, source.sql, source.schema)
+                count = write_rows(connection, catalog, where, source.sql, source.schema)
+            if settings.expires is not None:
+                held = catalog.details(settings.table)
+                expires = settings.expires.isoformat()
+                catalog.set_details(settings.table, replace(held, expires=expires))
+            return count
 
     def export(self, table: TableName, uri: str, format: FileFormat, compress: bool) -> None:
         """Write a table to one object of the local buckets, which appears whole."""

@@ -44,6 +44,7 @@ class Transfers:
         size = file.seek(0, 2)
         file.seek(0)
         with advice():
+            self._prepare(settings)
             job = self._once(
                 lambda job_id: self.client.load_table_from_file(
                     file,
@@ -59,6 +60,7 @@ class Transfers:
     def load_uris(self, uris: Sequence[str], settings: LoadSettings) -> int:
         """Let BigQuery read the objects itself and return the rows they added."""
         with advice():
+            self._prepare(settings)
             job = self._once(
                 lambda job_id: self.client.load_table_from_uri(
                     list(uris),
@@ -117,6 +119,16 @@ class Transfers:
                 raise
             return self.client.get_job(made_up, location=location)
 
+    def _prepare(self, settings: LoadSettings) -> None:
+        """Make the table that is to delete itself, which a load job cannot say of its own."""
+        if settings.expires is None:
+            return
+        # Without a schema it takes the one that the load finds.
+        schema = None if settings.schema is None else schema_fields(settings.schema)
+        table = bigquery.Table(table_reference(settings.table, self.client.project), schema)
+        table.expires = settings.expires
+        self.client.create_table(table)
+
     def _load_config(self, settings: LoadSettings) -> bigquery.LoadJobConfig:
         config = bigquery.LoadJobConfig(
             source_format=_FORMATS[settings.format],
@@ -133,6 +145,7 @@ class Transfers:
         if settings.format == "csv":
             config.skip_leading_rows = settings.skip_leading_rows
             config.allow_quoted_newlines = True
+            config.preserve_ascii_control_characters = True
         if settings.format == "parquet":
             parquet = bigquery.ParquetOptions()
             # Without it an Arrow list arrives as STRUCT<list ARRAY<STRUCT<element>>>.
