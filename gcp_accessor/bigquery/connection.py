@@ -44,6 +44,8 @@ class Connection(Accessor[WarehouseBackend]):
         progress: Progress = "auto",
         max_bytes_billed: int | None = None,
     ) -> None:
+        if client is not None and retry is not None:
+            raise ValueError("client= repeats requests as it does itself; give it without retry=")
         super().__init__(
             project,
             location=location,
@@ -89,6 +91,7 @@ class Connection(Accessor[WarehouseBackend]):
             credentials=self._identity(),
             client=self._client,
             read_client=self._read_client,
+            retry=self.retry,
         )
 
     def _name(self, name: str) -> TableName:

@@ -13,6 +13,7 @@ from gcp_accessor.backends import (
     Statement,
 )
 from gcp_accessor.backends.google.advice import advice
+from gcp_accessor.backends.google.client import BoundedClient
 from gcp_accessor.backends.google.cursor import GoogleCursor
 from gcp_accessor.backends.google.jobs import (
     asks_the_same,
@@ -34,6 +35,7 @@ from gcp_accessor.backends.google.tables import Tables
 from gcp_accessor.backends.google.transfers import WRITE, Transfers
 
 if TYPE_CHECKING:
+    from google.api_core.retry import Retry
     from google.auth.credentials import Credentials
     from google.cloud.bigquery_storage import BigQueryReadClient
 
@@ -49,11 +51,12 @@ class GoogleWarehouse(Transfers, Tables):
         credentials: Credentials | None = None,
         client: bigquery.Client | None = None,
         read_client: BigQueryReadClient | None = None,
+        retry: Retry | None = None,
     ) -> None:
         if client is None:
             try:
-                client = bigquery.Client(
-                    project=project, location=location, credentials=credentials
+                client = BoundedClient(
+                    patience=retry, project=project, location=location, credentials=credentials
                 )
             except (DefaultCredentialsError, OSError) as error:
                 error.add_note(

@@ -1,0 +1,44 @@
+"""BigQuery's client, whose every request has an end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from google.cloud import bigquery
+
+if TYPE_CHECKING:
+    from google.api_core.retry import Retry
+
+# Google's own waits for ever for a reply that never comes, say from behind a router that has
+# forgotten the connection. No request takes long: jobs are asked after, not waited for.
+REQUEST_SECONDS = 120.0
+
+
+class BoundedClient(bigquery.Client):
+    """Google's client, with a limit to each request and the caller's way to repeat it.
+
+    All of BigQuery's requests but uploads come through one method, where both are put in. To
+    hand them to each method would leave out those that jobs make by themselves, for their state
+    and their rows.
+
+    Args:
+        patience: What stands for Google's own retry; None leaves that.
+        options: Of `google.cloud.bigquery.Client`.
+    """
+
+    def __init__(self, *, patience: Retry | None, **options: Any) -> None:
+        super().__init__(**options)
+        self._patience = patience
+
+    def _call_api(self, retry: Retry | None, *arguments: Any, **options: Any) -> Any:
+        if options.get("timeout") is None:
+            options["timeout"] = REQUEST_SECONDS
+        return super()._call_api(self._repeated(retry), *arguments, **options)
+
+    def _repeated(self, retry: Retry | None) -> Retry | None:
+        ours = self._patience
+        if ours is None or retry is None:
+            return retry
+        # A wait that must end sooner says so by the retry's own limit.
+        limits = [each for each in (ours.timeout, retry.timeout) if each is not None]
+        return ours.with_timeout(min(limits)) if limits else ours
