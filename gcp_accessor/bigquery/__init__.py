@@ -31,7 +31,8 @@ class BigQueryAccessor(FirstNames, Upserts, Tables):
         labels: Put on every job.
         timeout: Seconds a job may take unless the call says otherwise. None: no limit.
         retry: How failed requests are repeated: a `google.api_core.retry.Retry`. None is what
-            Google's client does by itself, for up to ten minutes.
+            Google's client does by itself, for up to ten minutes. A client that is given has
+            its own.
         progress: Bars for what takes long. "auto" shows them in a terminal and in a notebook,
             never in a job.
         max_bytes_billed: A query that would bill more is refused, unless the call says
