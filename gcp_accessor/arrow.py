@@ -33,6 +33,22 @@ def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     return pa.schema([_field(column) for column in columns])
 
 
+def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return the batch with this schema, of the same columns; what fits is not copied."""
+    if batch.schema.equals(schema, check_metadata=True):
+        return batch
+    columns = [
+        values if values.type.equals(field.type) else values.cast(field.type)
+        for values, field in zip(batch.columns, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def least_bytes(schema: pa.Schema) -> float:
+    """Return the bytes that a row takes at least, whatever its values."""
+    return sum(_least_bytes(field.type) for field in schema)
+
+
 def columns_of(schema: pa.Schema) -> tuple[Column, ...]:
     """Return the columns that hold what an Arrow schema holds.
 
@@ -50,6 +66,13 @@ def _field(column: Column) -> pa.Field:
     else:
         raise ValueError(f"{column.name!r} is an {column.type}, which Arrow has no type for")
     return pa.field(column.name, pa.list_(kind) if column.mode == "REPEATED" else kind)
+
+
+def _least_bytes(kind: pa.DataType) -> float:
+    if pa.types.is_struct(kind):
+        return sum(_least_bytes(part.type) for part in kind)
+    # A text, a binary and a list each keep where they end, in 32 bits.
+    return kind.bit_width / 8 if pa.types.is_primitive(kind) or pa.types.is_decimal(kind) else 4
 
 
 def _column(field: pa.Field) -> Column:

@@ -6,6 +6,11 @@ backend alike, with a note (`BaseException.add_note`) that says what to do.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 class CostLimitExceeded(Exception):
     """The query would read more bytes than its limit or budget allows. Nothing was run."""
@@ -13,6 +18,10 @@ class CostLimitExceeded(Exception):
 
 class QueryTimeout(TimeoutError):
     """The wall clock ran out. The job was cancelled and no longer costs anything."""
+
+
+class ResultTooLarge(ValueError):
+    """The result takes more memory than was allowed. The query has run, and keeps its rows."""
 
 
 class LoadFailed(Exception):
@@ -37,6 +46,38 @@ class UnsafeContent(ValueError):
 
 class SchemaMismatch(ValueError):
     """The data's columns or types are not those that were promised."""
+
+
+class TransferFailed(Exception):
+    """Some of many files could not be transferred. Those that could are whole and in place.
+
+    Its `__cause__` is the first of the errors.
+
+    Attributes:
+        errors: What failed, as an address or a path, with the error of each.
+        finished: What was transferred, as the call would have returned it.
+        unfinished: What was not begun, or cut off when the transfer ended.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        errors: Mapping[str, Exception],
+        finished: tuple[object, ...],
+        unfinished: tuple[str, ...],
+    ) -> None:
+        super().__init__(message, errors, finished, unfinished)
+        self.message = message
+        self.errors = errors
+        self.finished = finished
+        self.unfinished = unfinished
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class TransferTimeout(TransferFailed, TimeoutError):
+    """The deadline of a transfer ran out; the files that it finished are whole and in place."""
 
 
 class CorruptRun(Exception):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Literal
 
-from gcp_accessor.errors import MissingExtra
+from gcp_accessor.byte_sizes import bytes_text
+from gcp_accessor.errors import MissingExtra, ResultTooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from gcp_accessor.schema import Column
 
 _BATCH_ROWS = 65_536
+_MAX_BYTES = 2 * 2**30
 
 
 class QueryResult:
@@ -86,57 +88,99 @@ class QueryResult:
         return next(self._cursor.rows())[0]
 
     def batches(self, max_rows: int = _BATCH_ROWS) -> Iterator[RecordBatch]:
-        """The rows in Arrow, at most `max_rows` at a time; one batch is held in memory.
+        """The rows in Arrow, at most `max_rows` at a time; a few batches are held in memory.
 
-        Every batch has the schema that `to_arrow()` has. A result without rows has none.
+        Every batch has the schema that `to_arrow()` has. A result without rows has none. The
+        rows are in the order of `rows()` if the statement ends in ORDER BY. Without it a large
+        result of BigQuery is read as several streams at once, and its rows come as they arrive.
         """
         if max_rows < 1:
             raise ValueError(f"max_rows is {max_rows}; expected at least 1")
         arrow_schema = _arrow_schema(self.schema)
-        for batch in self._cursor.batches(max_rows):
-            for start in range(0, batch.num_rows, max_rows):
-                yield batch.slice(start, max_rows).cast(arrow_schema)
+        from gcp_accessor.arrow import conform
 
-    def to_arrow(self) -> Table:
-        """The whole result as an Arrow table; without rows it still has its columns' types."""
+        for batch in self._cursor.batches(max_rows):
+            whole = conform(batch, arrow_schema)
+            for start in range(0, whole.num_rows, max_rows):
+                yield whole.slice(start, max_rows)
+
+    def to_arrow(self, *, max_bytes: int | None = _MAX_BYTES) -> Table:
+        """The whole result as an Arrow table; without rows it still has its columns' types.
+
+        Args:
+            max_bytes: The most memory that its columns may take, by default 2 GiB. They are
+                counted as they arrive, and nothing is fetched of a result whose number of rows
+                alone is too large. None takes whatever comes.
+
+        Raises:
+            ResultTooLarge: the result takes more.
+        """
         arrow_schema = _arrow_schema(self.schema)
         import pyarrow
 
-        return pyarrow.Table.from_batches(self.batches(), schema=arrow_schema)
+        return pyarrow.Table.from_batches(self._within(max_bytes), schema=arrow_schema)
 
-    def to_dataframe(self, *, dtype_backend: Literal["numpy", "pyarrow"] = "numpy") -> DataFrame:
+    def to_dataframe(
+        self,
+        *,
+        dtype_backend: Literal["numpy", "pyarrow"] = "numpy",
+        max_bytes: int | None = _MAX_BYTES,
+    ) -> DataFrame:
         """The whole result as a DataFrame whose dtypes follow from the columns alone.
 
         With "numpy", an INT64 is pandas' `Int64` and a BOOL its `boolean`, so that a NULL
         turns neither into floats nor objects; a FLOAT64 is `float64`, where NULL and NaN are
-        one; a TIMESTAMP is `datetime64[us, UTC]`; DATE, TIME and NUMERIC are Python objects.
-        With "pyarrow", every column keeps its Arrow type.
+        one; a TIMESTAMP is `datetime64[us, UTC]`; DATE, TIME, NUMERIC, BYTES, JSON, ARRAY and
+        STRUCT hold the Python values that `rows()` gives. With "pyarrow", every column keeps
+        its Arrow type.
 
         `attrs` of the frame holds the job's id, the bytes it read and the SQL's SHA-256.
+
+        Args:
+            dtype_backend: Whose dtypes the frame has.
+            max_bytes: As for `to_arrow()`, of which the frame is made; it may itself take more.
+
+        Raises:
+            ResultTooLarge: the result takes more.
         """
-        table = self.to_arrow()
+        if dtype_backend not in {"numpy", "pyarrow"}:
+            raise ValueError(f"dtype_backend is {dtype_backend!r}; expected 'numpy' or 'pyarrow'")
         try:
-            import pandas
+            from gcp_accessor.frame import frame_of
         except ImportError as error:
             raise MissingExtra("a DataFrame", "pandas") from error
-        import pyarrow
-
-        if dtype_backend == "pyarrow":
-            frame: DataFrame = table.to_pandas(types_mapper=pandas.ArrowDtype)
-        elif dtype_backend == "numpy":
-            nullable = {
-                pyarrow.int64(): pandas.Int64Dtype(),
-                pyarrow.bool_(): pandas.BooleanDtype(),
-            }
-            frame = table.to_pandas(types_mapper=nullable.get)
-        else:
-            raise ValueError(f"dtype_backend is {dtype_backend!r}; expected 'numpy' or 'pyarrow'")
+        frame = frame_of(self.to_arrow(max_bytes=max_bytes), self.schema, dtype_backend)
         frame.attrs = {
             "job_id": self.stats.job_id,
             "bytes_processed": self.stats.bytes_processed,
             "sql_sha256": hashlib.sha256(self._sql.encode()).hexdigest(),
         }
         return frame
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The rows as any library takes them that speaks Arrow, a few batches in memory.
+
+        So a result can be loaded into another table, written to a bucket, or given to
+        `polars.DataFrame` and `pyarrow.table`, as it is.
+        """
+        arrow_schema = _arrow_schema(self.schema)
+        import pyarrow
+
+        reader = pyarrow.RecordBatchReader.from_batches(arrow_schema, self.batches())
+        return reader.__arrow_c_stream__(requested_schema)
+
+    def _within(self, max_bytes: int | None) -> Iterator[RecordBatch]:
+        from gcp_accessor.arrow import least_bytes
+
+        size = int(least_bytes(_arrow_schema(self.schema)) * self.total_rows)
+        if max_bytes is not None and size > max_bytes:
+            raise _too_large(self.total_rows, f"at least {bytes_text(size)}", max_bytes)
+        size = 0
+        for batch in self.batches():
+            size += batch.nbytes
+            if max_bytes is not None and size > max_bytes:
+                raise _too_large(self.total_rows, f"over {bytes_text(size)}", max_bytes)
+            yield batch
 
     def __repr__(self) -> str:
         columns = ", ".join(f"{column.name} {column.type}" for column in self.schema)
@@ -147,6 +191,14 @@ class QueryResult:
         from gcp_accessor.display import result_html
 
         return result_html(self)
+
+
+def _too_large(rows: int, size: str, max_bytes: int) -> ResultTooLarge:
+    return ResultTooLarge(
+        f"the result of {rows:,} rows takes {size} of memory, more than max_bytes, "
+        f"{bytes_text(max_bytes)}; read it with batches(), let the query write a destination= "
+        "or aggregate more, or raise max_bytes="
+    )
 
 
 def _arrow_schema(columns: tuple[Column, ...]) -> Schema:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, field
-from datetime import UTC
-from json import loads
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from gcp_accessor.arrow import arrow_schema
+from gcp_accessor.arrow import arrow_schema, conform
+from gcp_accessor.arrow_values import python_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -39,7 +38,7 @@ class LocalCursor:
         """Each row as a list of Python values, as google-cloud-bigquery types them."""
         for batch in self._batches():
             columns = [
-                _python_values(column, values)
+                python_values(column, values)
                 for column, values in zip(self.schema, batch.columns, strict=True)
             ]
             yield from map(list, zip(*columns, strict=True))
@@ -63,7 +62,7 @@ def keep(
     rows = size = 0
     stream = iter(batches)
     for batch in stream:
-        typed = _typed(batch, schema)
+        typed = conform(batch, schema)
         rows += typed.num_rows
         size += typed.nbytes
         kept.append(typed)
@@ -86,7 +85,7 @@ def _spill(
                 writer.write_batch(batch)
             kept.clear()
             for batch in stream:
-                typed = _typed(batch, schema)
+                typed = conform(batch, schema)
                 rows += typed.num_rows
                 writer.write_batch(typed)
         file.flush()
@@ -98,56 +97,3 @@ def _spill(
         return (reader.get_batch(index) for index in range(reader.num_record_batches))
 
     return rows, read
-
-
-def _typed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    if batch.schema.equals(schema):
-        return batch
-    columns = [
-        values.cast(kind.type) if values.type != kind.type else values
-        for values, kind in zip(batch.columns, schema, strict=True)
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def _python_values(column: Column, values: pa.Array) -> list[Any]:
-    if column.type == "TIMESTAMP" and column.mode != "REPEATED":
-        naive = values.cast(pa.timestamp("us")).to_pylist()
-        return [None if value is None else value.replace(tzinfo=UTC) for value in naive]
-    convert = _conversion(column)
-    plain = values.to_pylist()
-    return plain if convert is None else [None if v is None else convert(v) for v in plain]
-
-
-def _conversion(column: Column) -> Callable[[Any], Any] | None:
-    """What turns Arrow's Python value into that of Google's client; None if they agree."""
-    convert: Callable[[Any], Any] | None = None
-    if column.type == "JSON":
-        convert = loads
-    elif column.type == "TIMESTAMP":
-        convert = _in_utc
-    elif column.type == "STRUCT":
-        inner = {part.name: change for part in column.fields if (change := _conversion(part))}
-        if inner:
-            convert = _struct_conversion(inner)
-    if column.mode == "REPEATED" and convert is not None:
-        return _list_conversion(convert)
-    return convert
-
-
-def _in_utc(value: Any) -> Any:
-    return value.astimezone(UTC)
-
-
-def _struct_conversion(inner: dict[str, Callable[[Any], Any]]) -> Callable[[Any], Any]:
-    def convert(value: dict[str, Any]) -> dict[str, Any]:
-        return {
-            name: inner[name](item) if name in inner and item is not None else item
-            for name, item in value.items()
-        }
-
-    return convert
-
-
-def _list_conversion(inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda values: [None if value is None else inner(value) for value in values]
