@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-    from gcp_accessor.backends import Changes, FileFormat, IfExists
+    from gcp_accessor.backends import BucketBackend, Changes, FileFormat, IfExists
     from gcp_accessor.schema import Column, TableName
 
 
@@ -41,13 +41,18 @@ class DuckDBWarehouse:
 
     Every operation is one transaction: done, and on disk, when the call returns, or not
     done at all. The file is open only during an operation, so processes take turns.
+
+    Args:
+        buckets: Where `gs://` leads; by default to the folder's own buckets.
     """
 
-    def __init__(self, root: Path, project: str | None = None) -> None:
+    def __init__(
+        self, root: Path, project: str | None = None, *, buckets: BucketBackend | None = None
+    ) -> None:
         self.root = root
         self.file = DatabaseFile(root)
         self._project = project
-        self._buckets = FolderBackend(root)
+        self._buckets: BucketBackend = FolderBackend(root) if buckets is None else buckets
 
     # --- Statements -------------------------------------------------------------------
 
