@@ -183,7 +183,7 @@ def test_a_job_id_is_run_once(service: BigQueryStandIn, exams: BigQueryAccessor)
             destination="t",
             write_disposition="WRITE_APPEND",
         )
-        assert rows == []
+        assert rows == [[7]]
 
     assert exams.query("SELECT n FROM t").rows() == [[7]]
 

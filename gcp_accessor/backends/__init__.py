@@ -49,6 +49,8 @@ class Statement:
     timeout: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     job_id: str | None = None
+    # The statement takes effect once under this key; a job that failed had none.
+    idempotency_key: str | None = None
     # Properties of google-cloud-bigquery's QueryJobConfig that have no place above. A local
     # statement never carries one that would change its rows.
     job_options: Mapping[str, object] = field(default_factory=dict)
@@ -84,11 +86,17 @@ class QueryStats:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a statement would read, found out without running it."""
+    """What a statement would read, found out without running it.
+
+    Attributes:
+        schema: The columns of its result; none for a statement that is not a query.
+        statement_type: "SELECT", "INSERT", "MERGE", "CREATE_TABLE", ...
+    """
 
     bytes_processed: int
     tables: tuple[TableName, ...]
     schema: tuple[Column, ...]
+    statement_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +161,25 @@ class Cursor(Protocol):
         ...
 
 
+class RunningQuery(Protocol):
+    """A statement that was started, for any number of threads.
+
+    `result` raises TimeoutError if it has not ended within `timeout` seconds, and goes on;
+    QueryTimeout once its own time is out, and Cancelled if it was cancelled.
+    """
+
+    @property
+    def job_id(self) -> str: ...
+    def done(self) -> bool: ...
+    def result(self, timeout: float | None = None) -> Cursor: ...
+    def cancel(self) -> None: ...
+
+
 class WarehouseBackend(Protocol):
     """The operations under `BigQueryAccessor`."""
 
     def run(self, statement: Statement) -> Cursor: ...
+    def submit(self, statement: Statement) -> RunningQuery: ...
     def estimate(self, statement: Statement) -> Estimate: ...
     def load_file(self, file: BinaryIO, settings: LoadSettings) -> int: ...
     def load_uris(self, uris: Sequence[str], settings: LoadSettings) -> int: ...

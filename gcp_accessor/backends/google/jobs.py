@@ -8,7 +8,7 @@ from typing import Any
 
 from google.api_core import exceptions
 from google.cloud import bigquery
-from requests.exceptions import RequestException
+from requests.exceptions import RequestException, Timeout
 
 from gcp_accessor.errors import CostLimitExceeded, QueryTimeout
 
@@ -16,6 +16,7 @@ from gcp_accessor.errors import CostLimitExceeded, QueryTimeout
 FIRST_PAGE_ROWS = 1_000
 _CANCEL_SECONDS = 20.0
 _REQUEST_SECONDS = 120.0
+_LEAST_REQUEST_SECONDS = 0.5
 # As long as the client itself asks a failing service again.
 _RETRY_SECONDS = 600.0
 _RETRY = bigquery.DEFAULT_RETRY
@@ -24,19 +25,55 @@ _RETRY = bigquery.DEFAULT_RETRY
 def wait_for(job: Any, timeout: float | None) -> None:
     """Wait for the job's end; cancel it on a timeout and on Ctrl-C."""
     try:
+        wait(job, timeout)
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(f"The job {job.job_id} {cancel(job)}.")
+        raise
+    except QueryTimeout:
+        raise
+    except TimeoutError as error:
+        assert timeout is not None
+        raise out_of_time(job, timeout) from error
+
+
+def wait(job: Any, timeout: float | None) -> None:
+    """Wait for the job's end, and leave it alone if it does not come in time.
+
+    Raises:
+        TimeoutError: the job has not ended within `timeout` seconds.
+        QueryTimeout: BigQuery itself has ended it, its time being out.
+        google.api_core.exceptions.Cancelled: somebody has cancelled it.
+    """
+    try:
         if timeout is None and isinstance(job, bigquery.QueryJob):
             # The client holds one request open until the rows are there.
             job.result(page_size=FIRST_PAGE_ROWS)
         else:
             _poll(job, float("inf") if timeout is None else timeout)
-    except KeyboardInterrupt as interrupt:
-        interrupt.add_note(f"The job {job.job_id} {_cancel(job)}.")
-        raise
-    except TimeoutError as error:
-        raise QueryTimeout(
-            f"the job {job.job_id} did not end within {timeout:g} seconds and {_cancel(job)}; "
-            "give it a longer timeout= or less to read"
-        ) from error
+    except exceptions.GoogleAPICallError as error:
+        if reason_of(error) != "stopped":
+            raise
+        raise _stopped(job, error) from error
+
+
+def out_of_time(job: Any, timeout: float) -> QueryTimeout:
+    """Cancel the job and return what is said of it."""
+    if job.state == "DONE":
+        return QueryTimeout(
+            f"the job {job.job_id} ended, but its rows did not come within {timeout:g} seconds; "
+            "give it a longer timeout="
+        )
+    return QueryTimeout(
+        f"the job {job.job_id} did not end within {timeout:g} seconds and {cancel(job)}; "
+        "give it a longer timeout= or less to read"
+    )
+
+
+def _stopped(job: Any, error: exceptions.GoogleAPICallError) -> Exception:
+    """Return the one error for what the client raises as a 499 here and as a 200 there."""
+    if "timed out" in (error.message or ""):
+        return QueryTimeout(f"the time of the job {job.job_id} was out, so that BigQuery ended it")
+    return exceptions.Cancelled(f"the job {job.job_id} was cancelled", errors=error.errors)
 
 
 def _poll(job: Any, timeout: float) -> None:
@@ -45,7 +82,7 @@ def _poll(job: Any, timeout: float) -> None:
     The client looks at its clock every ten seconds, and at a load a whole second late.
     """
     end = time.monotonic() + timeout
-    request_seconds = min(timeout, _REQUEST_SECONDS)
+    request_seconds = min(max(timeout, _LEAST_REQUEST_SECONDS), _REQUEST_SECONDS)
     retry = _RETRY.with_timeout(min(timeout, _RETRY_SECONDS))
     pause = 0.05
     try:
@@ -55,13 +92,14 @@ def _poll(job: Any, timeout: float) -> None:
                 raise TimeoutError
             time.sleep(min(pause, left))
             pause = min(pause * 1.5, 2.0)
-    except exceptions.RetryError as error:
+    except (exceptions.RetryError, Timeout) as error:
         raise TimeoutError from error
     first_page = {"page_size": FIRST_PAGE_ROWS} if isinstance(job, bigquery.QueryJob) else {}
     job.result(timeout=max(min(end - time.monotonic(), _REQUEST_SECONDS), 1.0), **first_page)
 
 
-def _cancel(job: Any) -> str:
+def cancel(job: Any) -> str:
+    """Cancel the job and return, as the end of a sentence, whether that worked."""
     try:
         job.cancel(retry=_RETRY.with_timeout(_CANCEL_SECONDS), timeout=_CANCEL_SECONDS)
     except (exceptions.GoogleAPIError, RequestException) as error:
@@ -72,16 +110,6 @@ def _cancel(job: Any) -> str:
 def server_milliseconds(timeout: float) -> int:
     """Return when BigQuery ends the job itself, should this process die before it cancels it."""
     return int((timeout + 60) * 1000)
-
-
-def asks_the_same(job: bigquery.QueryJob, sql: str, config: bigquery.QueryJobConfig) -> bool:
-    """Return whether the job runs this statement, with these parameters, to this place."""
-    theirs = job.to_api_repr()["configuration"]["query"]
-    ours = config.to_api_repr()["query"]
-    compared = ["queryParameters", *(["destinationTable"] if config.destination else [])]
-    return job.query == sql and all(
-        (theirs.get(name) or []) == (ours.get(name) or []) for name in compared
-    )
 
 
 def location_in(conflict: exceptions.Conflict, job_id: str) -> str | None:
