@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gcp_accessor import storage
-from gcp_accessor.storage import objects, rows
+from gcp_accessor.storage import files, objects, rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = [
     example
-    for module in (storage, rows, objects)
+    for module in (storage, rows, objects, files)
     for example in doctest.DocTestFinder().find(module)
     if example.examples
 ]
@@ -28,6 +28,10 @@ def test_an_example_gives_what_it_shows(
     example: doctest.DocTest, local_store: CloudStorageAccessor, tmp_path: Path
 ) -> None:
     local_store.upload_csv_gzip("lessons", "items.csv.gz", [["q1", -0.42]])
+    for name in ("items.html", "notes/students.html"):
+        path = tmp_path / "folder" / "reports" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("<p>ok</p>")
     example.globs |= {"store": local_store, "folder": tmp_path / "folder"}
 
     failed, tried = doctest.DocTestRunner().run(example)

@@ -81,14 +81,7 @@ class Connection(Accessor[BucketBackend]):
         if_generation: int | None,
         seconds: float | None = None,
     ) -> Iterator[ObjectWriter]:
-        if if_exists not in ("replace", "fail"):
-            raise ValueError(f"if_exists is {if_exists!r}; expected 'replace' or 'fail'")
-        # What may be replaced must not be served from a cache, from its first version on.
-        cache_control: str | None = "no-store"
-        if if_exists == "fail":
-            if if_generation is not None:
-                raise ValueError("if_exists='fail' is if_generation=0; give one of them")
-            if_generation, cache_control = 0, None
+        if_generation, cache_control = precondition(if_exists, if_generation)
         with self._backend.writer(
             bucket,
             name,
@@ -98,3 +91,19 @@ class Connection(Accessor[BucketBackend]):
             seconds=seconds,
         ) as writer:
             yield writer
+
+
+def precondition(if_exists: IfExists, if_generation: int | None) -> tuple[int | None, str | None]:
+    """Return the generation that is expected, and how long the object may be cached.
+
+    Raises:
+        ValueError: the two contradict each other.
+    """
+    if if_exists not in ("replace", "fail"):
+        raise ValueError(f"if_exists is {if_exists!r}; expected 'replace' or 'fail'")
+    if if_exists == "replace":
+        # What may be replaced must not be served from a cache, from its first version on.
+        return if_generation, "no-store"
+    if if_generation is not None:
+        raise ValueError("if_exists='fail' is if_generation=0; give one of them")
+    return 0, None

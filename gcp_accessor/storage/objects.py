@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from gcp_accessor import tabular
-from gcp_accessor.storage.connection import Connection, IfExists
+from gcp_accessor.storage.connection import Connection, IfExists, precondition
 from gcp_accessor.tabular.formats import Format, content_type_of, format_of
 from gcp_accessor.tabular.streams import Sink, decompressed, text_into
 from gcp_accessor.uris import check_bucket, split_glob, split_object_uri, split_uri
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from gcp_accessor.backends import StoredObject
 
 Mode = Literal["rb", "wb", "rt", "wt"]
+
+_LONGEST_SIGNED = timedelta(days=7)
 
 
 class Objects(Connection):
@@ -196,6 +199,83 @@ class Objects(Connection):
         """
         bucket, name = split_object_uri(uri)
         self._backend.delete(bucket, name, if_generation=if_generation)
+
+    def copy(
+        self,
+        source: str,
+        destination: str,
+        *,
+        if_exists: IfExists = "replace",
+        if_generation: int | None = None,
+        source_generation: int | None = None,
+    ) -> StoredObject:
+        """Copy one object within Cloud Storage; its bytes do not come here.
+
+        The copy appears complete or not at all, and keeps the content type and whatever else
+        was said of its source.
+
+        Args:
+            source: `gs://bucket/name`.
+            destination: The copy's `gs://bucket/name`.
+            if_exists: "replace" overwrites; "fail" leaves what is there.
+            if_generation: Copy only while the destination has this generation.
+            source_generation: Copy this version; NotFound if it is no longer there.
+
+        Raises:
+            google.api_core.exceptions.NotFound: there is no such source or bucket.
+            google.api_core.exceptions.PreconditionFailed: the destination is there and
+                if_exists is "fail", or its generation is another.
+
+        Example:
+            >>> store.copy("gs://lessons/items.csv.gz", "gs://lessons/2024/items.csv.gz").name
+            '2024/items.csv.gz'
+        """
+        from_bucket, from_name = split_object_uri(source)
+        bucket, name = split_object_uri(destination)
+        expected, _ = precondition(if_exists, if_generation)
+        return self._backend.copy(
+            from_bucket,
+            from_name,
+            bucket,
+            name,
+            generation=source_generation,
+            if_generation=expected,
+        )
+
+    def signed_url(
+        self,
+        uri: str,
+        *,
+        method: Literal["GET", "HEAD", "PUT", "DELETE"] = "GET",
+        expires: timedelta = timedelta(minutes=15),
+        content_type: str | None = None,
+    ) -> str:
+        """Return an address that lets whoever has it read, or write, one object for a while.
+
+        No key file is needed: a service account without one is signed for by IAM, in one
+        request, as is the account that is impersonated.
+
+        Args:
+            method: What may be done with the object.
+            expires: For how long, at most seven days.
+            content_type: What a PUT has to send as its Content-Type.
+
+        Raises:
+            UnsupportedLocally: the accessor works on a folder.
+            google.auth.exceptions.InvalidOperation: the account is a person's, who cannot sign.
+            google.auth.exceptions.TransportError: the account may not sign for itself; it needs
+                roles/iam.serviceAccountTokenCreator.
+        """
+        bucket, name = split_object_uri(uri)
+        if method not in ("GET", "HEAD", "PUT", "DELETE"):
+            raise ValueError(f"method is {method!r}; expected 'GET', 'HEAD', 'PUT' or 'DELETE'")
+        if not timedelta(seconds=1) <= expires <= _LONGEST_SIGNED:
+            raise ValueError(
+                f"expires is {expires}; expected a second at least, seven days at most"
+            )
+        return self._backend.signed_url(
+            bucket, name, method=method, expires=expires, content_type=content_type
+        )
 
     def create_bucket(self, name: str, *, if_exists: Literal["fail", "keep"] = "fail") -> None:
         """Create a bucket with the project's defaults.
