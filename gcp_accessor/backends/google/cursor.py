@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gcp_accessor.backends.google.storage_read import StorageReader
 
 _PAGE_ROWS = 50_000
+_SMALL_PAGE_ROWS = 5_000
 # A session of the Storage Read API takes some tenths of a second to open, in which REST
 # brings, and the client decodes, about so many values.
 _FEW_VALUES = 100_000
@@ -87,7 +88,9 @@ class GoogleCursor:
         return self._reader.batches(table, ordered=ordered)
 
     def _pages(self, max_rows: int) -> Iterator[RecordBatch]:
-        pages = self._job.result(page_size=min(max_rows, _PAGE_ROWS))
+        # Small batches are cut from larger pages: each page is a request.
+        rows = min(max(max_rows, _SMALL_PAGE_ROWS), _PAGE_ROWS)
+        pages = self._job.result(page_size=rows)
         yield from pages.to_arrow_iterable()
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from google.cloud import bigquery
     from google.cloud.bigquery_storage import BigQueryReadClient
-    from pyarrow import RecordBatch
+    from pyarrow import RecordBatch, Schema
 
 # Each holds two of the service's messages, of a few MB, at most.
 _STREAMS = 4
@@ -80,6 +80,7 @@ class StorageReader:
     def _read(
         self, client: BigQueryReadClient, table: bigquery.TableReference, most_streams: int
     ) -> Iterator[RecordBatch]:
+        import pyarrow
         from google.cloud.bigquery_storage_v1.types import (
             ArrowSerializationOptions,
             DataFormat,
@@ -98,7 +99,10 @@ class StorageReader:
             ),
             max_stream_count=most_streams,
         )
-        yield from _as_they_come([_stream(client, stream.name) for stream in session.streams])
+        schema = pyarrow.ipc.read_schema(pyarrow.py_buffer(session.arrow_schema.serialized_schema))
+        yield from _as_they_come(
+            [_stream(client, stream.name, schema) for stream in session.streams]
+        )
 
     def _read_client(self) -> BigQueryReadClient | None:
         if self._given is not None:
@@ -146,10 +150,13 @@ def _read_client_beside(client: bigquery.Client) -> BigQueryReadClient | None:
     )
 
 
-def _stream(client: BigQueryReadClient, name: str) -> Iterator[RecordBatch]:
+def _stream(client: BigQueryReadClient, name: str, schema: Schema) -> Iterator[RecordBatch]:
+    import pyarrow
+
     # Google's reader asks again from where it was when the connection breaks.
-    for page in client.read_rows(name).rows().pages:
-        yield page.to_arrow()
+    for message in client.read_rows(name):
+        content = pyarrow.py_buffer(message.arrow_record_batch.serialized_record_batch)
+        yield pyarrow.ipc.read_record_batch(content, schema)
 
 
 def _as_they_come(streams: Iterable[Iterator[RecordBatch]]) -> Iterator[RecordBatch]:
