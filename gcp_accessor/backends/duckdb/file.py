@@ -14,7 +14,6 @@ from uuid import uuid4
 from google.api_core.exceptions import ServiceUnavailable
 
 from gcp_accessor.backends.duckdb.errors import disk_errors
-from gcp_accessor.errors import QueryTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,34 +156,3 @@ def _duckdb_error() -> type[Exception]:
     import duckdb
 
     return duckdb.Error
-
-
-@contextmanager
-def bounded(connection: DuckDBPyConnection, timeout: float | None) -> Iterator[None]:
-    """Interrupt what the block runs when its time is over.
-
-    Raises:
-        QueryTimeout: it was.
-    """
-    import duckdb
-
-    if timeout is None:
-        yield
-        return
-    over = threading.Event()
-
-    def interrupt() -> None:
-        over.set()
-        connection.interrupt()
-
-    timer = threading.Timer(timeout, interrupt)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    except (duckdb.InterruptException, RuntimeError) as error:
-        if over.is_set():
-            raise QueryTimeout(f"the query ran for {timeout:g} s and was cancelled") from error
-        raise
-    finally:
-        timer.cancel()

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO, cast
-from uuid import uuid4
+from typing import TYPE_CHECKING, BinaryIO
 
 from google.api_core.exceptions import BadRequest, Conflict
-from sqlglot import exp
 
-from gcp_accessor.backends import Cursor, Estimate, LoadSettings, QueryStats, Statement, Table
 from gcp_accessor.backends.duckdb import files
-from gcp_accessor.backends.duckdb.bytes_read import bytes_of_table, bytes_read
+from gcp_accessor.backends.duckdb.bytes_read import bytes_of_table
 from gcp_accessor.backends.duckdb.catalog import Details, LocalCatalog, sql_name
-from gcp_accessor.backends.duckdb.commands import run_command
 from gcp_accessor.backends.duckdb.errors import google_errors
-from gcp_accessor.backends.duckdb.file import DatabaseFile, bounded
+from gcp_accessor.backends.duckdb.file import DatabaseFile
 from gcp_accessor.backends.duckdb.load import load_errors, read_files
-from gcp_accessor.backends.duckdb.query import Query, read_query
-from gcp_accessor.backends.duckdb.result import LocalCursor, keep
-from gcp_accessor.backends.duckdb.writes import Write, in_partition, refuse_order, write_rows
+from gcp_accessor.backends.duckdb.running import bounded
+from gcp_accessor.backends.duckdb.statements import Statements
+from gcp_accessor.backends.duckdb.writes import Write, in_partition, write_rows
 from gcp_accessor.backends.folder import FolderBackend
-from gcp_accessor.backends.googlesql.parser import parse
-from gcp_accessor.errors import CostLimitExceeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,11 +25,11 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-    from gcp_accessor.backends import BucketBackend, Changes, FileFormat, IfExists
+    from gcp_accessor.backends import BucketBackend, FileFormat, IfExists, LoadSettings, Table
     from gcp_accessor.schema import Column, TableName
 
 
-class DuckDBWarehouse:
+class DuckDBWarehouse(Statements):
     """A folder in BigQuery's place; its tables are in `warehouse.duckdb`.
 
     Every operation is one transaction: done, and on disk, when the call returns, or not
@@ -53,67 +46,6 @@ class DuckDBWarehouse:
         self.file = DatabaseFile(root)
         self._project = project
         self._buckets: BucketBackend = FolderBackend(root) if buckets is None else buckets
-
-    # --- Statements -------------------------------------------------------------------
-
-    def run(self, statement: Statement) -> Cursor:
-        """Run one statement. Its rows are read at once and outlive the open file."""
-        started = time.monotonic()
-        tree = parse(statement.sql)
-        if isinstance(tree, exp.Query) and statement.destination is None:
-            return self._select(tree, statement, started)
-        with self._transaction() as (connection, catalog), bounded(connection, statement.timeout):
-            destination, changes = statement.destination, None
-            if destination is not None and isinstance(tree, exp.Query):
-                read = self._write(connection, catalog, tree, statement, destination)
-            elif destination is not None:
-                raise BadRequest("only a query has a destination; this is another statement")
-            else:
-                changes = run_command(connection, catalog, tree, statement)
-                read = 0
-        stats = _stats(statement, started, read, changes)
-        if destination is not None and statement.returns_stored:
-            whole = Statement(f"SELECT * FROM `{destination.whole}`", timeout=statement.timeout)
-            rows = self._select(cast("exp.Query", parse(whole.sql)), whole, started)
-            return replace(rows, stats=stats)
-        return LocalCursor((), 0, stats)
-
-    def _select(self, tree: exp.Query, statement: Statement, started: float) -> LocalCursor:
-        with self._reading() as (connection, catalog), bounded(connection, statement.timeout):
-            query = read_query(connection, catalog, tree, statement)
-            read = _within_limit(connection, catalog, query, statement)
-            # The result's file, should it need one, must be on the same disk as the folder.
-            result = connection.sql(query.sql, params=query.values)
-            total, batches = keep(query.schema, result.to_arrow_reader(65_536), self.file.scratch)
-        return LocalCursor(query.schema, total, _stats(statement, started, read), batches)
-
-    def _write(
-        self,
-        connection: DuckDBPyConnection,
-        catalog: LocalCatalog,
-        tree: exp.Query,
-        statement: Statement,
-        destination: TableName,
-    ) -> int:
-        catalog.require_dataset(destination.dataset)
-        query = read_query(connection, catalog, tree, statement)
-        read = _within_limit(connection, catalog, query, statement)
-        where = Write(
-            destination, statement.if_exists, statement.partition_by, statement.cluster_by
-        )
-        refuse_order(tree, where)
-        write_rows(connection, catalog, where, query.sql, query.schema, query.values)
-        return read
-
-    def estimate(self, statement: Statement) -> Estimate:
-        """What a query would read and give, without running it."""
-        tree = parse(statement.sql)
-        if not isinstance(tree, exp.Query):
-            raise BadRequest("only a query can be estimated locally")
-        with self._reading() as (connection, catalog):
-            query = read_query(connection, catalog, tree, statement)
-            size = bytes_read(connection, catalog, query.tree, query.tables, statement.parameters)
-        return Estimate(size, query.tables, query.schema)
 
     # --- Files ------------------------------------------------------------------------
 
@@ -246,30 +178,3 @@ def _partition_condition(catalog: LocalCatalog, name: TableName) -> str:
     if by is None:
         raise BadRequest(f"{name.whole} is not partitioned, so it has no partition {name}")
     return in_partition(name, by)
-
-
-def _within_limit(
-    connection: DuckDBPyConnection, catalog: LocalCatalog, query: Query, statement: Statement
-) -> int:
-    read = bytes_read(connection, catalog, query.tree, query.tables, statement.parameters)
-    limit = statement.max_bytes_billed
-    if limit is not None and read > limit:
-        error = CostLimitExceeded(
-            f"the query would read {read:,} bytes, more than the limit of {limit:,}; "
-            "nothing was run"
-        )
-        error.add_note("Filter on the partition column, select fewer columns, or raise the limit.")
-        raise error
-    return read
-
-
-def _stats(
-    statement: Statement, started: float, read: int, changes: Changes | None = None
-) -> QueryStats:
-    return QueryStats(
-        job_id=statement.job_id or f"local-{uuid4()}",
-        seconds=time.monotonic() - started,
-        bytes_processed=read,
-        bytes_billed=0,
-        changes=changes,
-    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from google.auth.exceptions import DefaultCredentialsError
-from google.cloud import bigquery
 
 from gcp_accessor.backends.google.client import BoundedClient
 from gcp_accessor.backends.google.queries import Queries
@@ -16,6 +15,7 @@ from gcp_accessor.backends.google.transfers import Transfers
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
     from google.auth.credentials import Credentials
+    from google.cloud import bigquery
     from google.cloud.bigquery_storage import BigQueryReadClient
 
 

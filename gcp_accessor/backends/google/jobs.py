@@ -32,7 +32,8 @@ def wait_for(job: Any, timeout: float | None) -> None:
     except QueryTimeout:
         raise
     except TimeoutError as error:
-        assert timeout is not None
+        if timeout is None:
+            raise
         raise out_of_time(job, timeout) from error
 
 

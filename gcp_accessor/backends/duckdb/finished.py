@@ -1,0 +1,91 @@
+"""The keys of finished statements and loads, kept in the warehouse itself.
+
+A key is written in the transaction of the rows that it stands for, so that both are there or
+neither. The table is in DuckDB's own schema `main`, which is no dataset.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from google.api_core.exceptions import Conflict
+
+from gcp_accessor.backends import Changes, QueryStats
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from gcp_accessor.backends import Statement
+
+_TABLE = "main.gcp_accessor_finished"
+
+
+class FinishedKeys:
+    """The keys as one transaction sees them."""
+
+    def __init__(self, connection: DuckDBPyConnection) -> None:
+        self._connection = connection
+        connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {_TABLE} "
+            "(key VARCHAR PRIMARY KEY, asked VARCHAR, outcome VARCHAR, finished_at TIMESTAMPTZ)"
+        )
+
+    def outcome(self, key: str, asked: str) -> Any:
+        """What was kept under the key; None if nothing was.
+
+        Raises:
+            Conflict: the key was used for something else.
+        """
+        found = self._connection.execute(
+            f"SELECT asked, outcome FROM {_TABLE} WHERE key = $key", {"key": key}
+        ).fetchall()
+        if not found:
+            return None
+        earlier, outcome = found[0]
+        if earlier != asked:
+            conflict = Conflict(f"Already Exists: Job local:{key}")
+            conflict.add_note(
+                f"The job id {key!r} belongs to another statement, or to the same one with other "
+                "values or another destination; use another id."
+            )
+            raise conflict
+        return json.loads(outcome)
+
+    def keep(self, key: str, asked: str, outcome: object) -> None:
+        """Keep the key with what there is to say of it, which JSON can hold."""
+        self._connection.execute(
+            f"INSERT INTO {_TABLE} VALUES ($key, $asked, $outcome, now())",
+            {"key": key, "asked": asked, "outcome": json.dumps(outcome)},
+        )
+
+
+def asked(*what: object) -> str:
+    """Return one short text for what is asked, of values whose `repr` tells all."""
+    return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
+
+
+def asked_by(statement: Statement) -> str:
+    """Return what a statement asks for: not how it is limited or named."""
+    return asked(
+        statement.sql,
+        statement.parameters,
+        statement.default_dataset,
+        statement.destination and statement.destination.whole,
+        statement.destination and statement.if_exists,
+        statement.partition_by,
+        statement.cluster_by,
+    )
+
+
+def as_outcome(stats: QueryStats) -> dict[str, Any]:
+    """Return the stats as JSON holds them."""
+    return asdict(stats)
+
+
+def as_stats(outcome: dict[str, Any]) -> QueryStats:
+    """Return the stats that were kept."""
+    changes = outcome["changes"]
+    return QueryStats(**{**outcome, "changes": changes and Changes(**changes)})
