@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
+from requests.exceptions import JSONDecodeError, RequestException
+
+from gcp_accessor.backends.google.connection_advice import (
+    connection_advice,
+    not_google,
+    without_web_page,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SIGN_IN = (
-    "Sign in with `gcloud auth application-default login`, or let the job run as a service "
-    "account; on a folder instead of Google Cloud, give local=."
-)
+HOST = "bigquery.googleapis.com"
 _ADVICE = {
-    exceptions.Unauthorized: _SIGN_IN,
     exceptions.Forbidden: (
         "Running a job takes roles/bigquery.jobUser on the project; reading takes "
         "roles/bigquery.dataViewer and writing roles/bigquery.dataEditor on the dataset."
@@ -40,10 +43,15 @@ def advice() -> Iterator[None]:
     try:
         yield
     except exceptions.GoogleAPICallError as error:
-        _note(error, _for(error))
+        general = connection_advice(error, HOST)
+        if general is not None:
+            without_web_page(error)
+        _note(error, general or _for(error))
         raise
-    except GoogleAuthError as error:
-        _note(error, _SIGN_IN)
+    except JSONDecodeError as error:
+        raise not_google("BigQuery", HOST) from error
+    except (GoogleAuthError, exceptions.RetryError, RequestException) as error:
+        _note(error, connection_advice(error, HOST))
         raise
 
 

@@ -9,7 +9,7 @@ import google.auth
 from google.auth import environment_vars, impersonated_credentials
 from google.auth.exceptions import DefaultCredentialsError
 
-from gcp_accessor.backends.google.storage_advice import SIGN_IN
+from gcp_accessor.backends.google.connection_advice import SIGN_IN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,11 +13,11 @@ from google.api_core.exceptions import (
     ResourceExhausted,
     RetryError,
     ServiceUnavailable,
-    Unauthorized,
 )
 
-from gcp_accessor.backends.google.storage_advice import SIGN_IN
+from gcp_accessor.backends.google.connection_advice import connection_advice
 
+HOST = "monitoring.googleapis.com"
 _UNREACHED = "Monitoring did not answer; see that the network lets it through, or give timeout="
 
 AnError = TypeVar("AnError", bound=GoogleAPICallError | RetryError)
@@ -25,6 +25,11 @@ AnError = TypeVar("AnError", bound=GoogleAPICallError | RetryError)
 
 def advised(error: AnError) -> AnError:
     """Return the error with a note that says what to do about it."""
+    met = error.cause if isinstance(error, RetryError) else error
+    general = None if met is None else connection_advice(met, HOST)
+    if general is not None:
+        error.add_note(general)
+        return error
     match error:
         case InvalidArgument() if "more frequently" in error.message or "in order" in error.message:
             error.add_note(
@@ -46,8 +51,6 @@ def advised(error: AnError) -> AnError:
                 "the account needs a role on the project: roles/monitoring.metricWriter to "
                 "write, roles/monitoring.viewer to read"
             )
-        case Unauthorized():
-            error.add_note(SIGN_IN)
         case ResourceExhausted():
             error.add_note("a quota of the project is used up; see IAM & Admin > Quotas")
         case RetryError() | ServiceUnavailable() | DeadlineExceeded():

@@ -14,9 +14,9 @@ from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.storage import Blob, Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 
+from gcp_accessor.backends.google.connection_advice import SIGN_IN
 from gcp_accessor.backends.google.downloads import download
 from gcp_accessor.backends.google.signing import signed_url
-from gcp_accessor.backends.google.storage_advice import SIGN_IN
 from gcp_accessor.backends.google.storage_errors import explained
 from gcp_accessor.backends.google.uploads import GoogleWriter, stored_object
 

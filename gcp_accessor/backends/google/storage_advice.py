@@ -10,13 +10,11 @@ from google.api_core.exceptions import (
     GoogleAPICallError,
     NotFound,
     PreconditionFailed,
-    Unauthorized,
 )
 
-SIGN_IN = (
-    "sign in with `gcloud auth application-default login`, or let the job run as a service "
-    "account; on a folder instead of Google Cloud, give local="
-)
+from gcp_accessor.backends.google.connection_advice import connection_advice, without_web_page
+
+HOST = "storage.googleapis.com"
 
 AnError = TypeVar("AnError", bound=GoogleAPICallError)
 
@@ -27,6 +25,11 @@ def advised(error: AnError, bucket: str, name: str = "") -> AnError:
     Args:
         name: The object that was asked for, empty for the bucket itself.
     """
+    general = connection_advice(error, HOST)
+    if general is not None:
+        without_web_page(error)
+        error.add_note(general)
+        return error
     match error:
         case NotFound() if not name or "bucket" in error.message:
             error.add_note(f"create it with create_bucket({bucket!r}), or check its name")
@@ -44,6 +47,4 @@ def advised(error: AnError, bucket: str, name: str = "") -> AnError:
                 f"the account needs a role on gs://{bucket}: roles/storage.objectViewer to read, "
                 "roles/storage.objectUser to write and delete"
             )
-        case Unauthorized():
-            error.add_note(SIGN_IN)
     return error

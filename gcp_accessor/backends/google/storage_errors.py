@@ -11,11 +11,12 @@ from google.api_core.exceptions import (
     RetryError,
     from_http_response,
 )
-from google.auth.exceptions import RefreshError
+from google.auth.exceptions import GoogleAuthError
 from google.cloud.storage.exceptions import InvalidResponse
-from requests.exceptions import JSONDecodeError
+from requests.exceptions import JSONDecodeError, RequestException
 
-from gcp_accessor.backends.google.storage_advice import SIGN_IN, advised
+from gcp_accessor.backends.google.connection_advice import connection_advice, not_google
+from gcp_accessor.backends.google.storage_advice import HOST, advised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,21 +37,13 @@ def explained(bucket: str, name: str) -> Iterator[None]:
     except GoogleAPICallError as error:
         advised(error, bucket, name)
         raise
-    except RefreshError as error:
-        error.add_note(SIGN_IN)
-        raise
-    except RetryError as error:
-        error.add_note(
-            f"gs://{bucket}/{name} was asked for again and again; give a longer timeout="
-        )
+    except (GoogleAuthError, RetryError, RequestException) as error:
+        note = connection_advice(error, HOST)
+        if note is not None:
+            error.add_note(note)
         raise
 
 
 def not_cloud_storage(bucket: str, name: str) -> BadGateway:
     """Return the error for an answer of "200 OK" that Cloud Storage would not give."""
-    error = BadGateway(f"what answered for gs://{bucket}/{name} is not Cloud Storage")
-    error.add_note(
-        "a proxy or a sign-in page of this network answers in its place; let it pass "
-        "https://storage.googleapis.com, or set HTTPS_PROXY and NO_PROXY"
-    )
-    return error
+    return not_google(f"gs://{bucket}/{name}", HOST)
