@@ -136,7 +136,7 @@ class BigQueryMagics(Magics):
         found = self._variables.get(name)
         if isinstance(found, BigQueryAccessor):
             return found
-        what = f"a {type(found).__name__}" if name in self._variables else "not defined"
+        what = f"of type {type(found).__name__}" if name in self._variables else "not defined"
         raise UsageError(f"{name} is {what}; expected a variable that holds a BigQueryAccessor")
 
     def _values(self, sql: str, options: argparse.Namespace) -> dict[str, object]:
