@@ -6,14 +6,13 @@ Rows, JSON, CSV and NDJSON need Python alone; a frame, Arrow and Parquet need th
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Set, Sized
 from contextlib import contextmanager
-from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast, get_args
 
 from gcp_accessor.errors import MissingExtra
-from gcp_accessor.tabular import csv_text, json_text
+from gcp_accessor.tabular import csv_rows, csv_text, json_text
 from gcp_accessor.tabular.formats import format_of
+from gcp_accessor.tabular.row_blocks import RowBlocks, values_of
 from gcp_accessor.tabular.streams import compressed, decompressed
 
 if TYPE_CHECKING:
@@ -108,17 +107,18 @@ def _write_rows(
 ) -> int:
     if _is_arrow(data):
         arrow_files = _arrow_files("writing a frame or Arrow")
+        if format.startswith("csv"):
+            from gcp_accessor.tabular import arrow_csv
+
+            return arrow_csv.write_csv(data, sink, header)
         reader = arrow_files.reader_of(data)
         if format == "parquet":
             return cast("int", arrow_files.write_parquet(reader, sink))
-        if format.startswith("csv"):
-            return cast("int", arrow_files.write_csv(reader, sink, header))
         return _write_lines(map(json_text.line_of, arrow_files.records_of(reader)), sink)
-    names, rows = _checked(data, header)
+    rows = RowBlocks(data, header)
     if format.startswith("csv"):
-        if names is not None:
-            sink.write(csv_text.line_of(names).encode())
-        return _write_lines(map(csv_text.line_of, rows), sink)
+        return _write_csv(rows, sink)
+    names = rows.names
     if names is None:
         raise ValueError(f"{format} names its columns and plain rows do not; give header=")
     if format == "parquet":
@@ -129,62 +129,34 @@ def _write_rows(
     )
 
 
-def _checked(
-    data: object, header: Sequence[str] | None
-) -> tuple[Sequence[str] | None, Iterator[Sequence[object]]]:
-    """The columns' names, as far as they are known, and rows of one width."""
-    if isinstance(data, str | bytes | bytearray | Mapping | Set) or not isinstance(data, Iterable):
-        raise ValueError(
-            f"rows are an iterable of sequences or of records, not one {type(data).__name__}"
-        )
-    if isinstance(header, str):
-        raise ValueError(f"header is the string {header!r}; expected a sequence of names")
-    remaining = iter(data)
-    first = next(remaining, None)
-    if first is None:
-        raise ValueError("there are no rows")
-    rows = chain([first], remaining)
-    if isinstance(first, Mapping):
-        names = list(first) if header is None else list(header)
-        return names, _values(rows, names)
-    return header, _of_one_width(rows, None if header is None else len(header))
-
-
-def _values(records: Iterable[Any], names: list[Any]) -> Iterator[list[object]]:
-    for number, record in enumerate(records, start=1):
-        if not isinstance(record, Mapping) or record.keys() != set(names):
-            found = list(record) if isinstance(record, Mapping) else type(record).__name__
-            raise ValueError(f"record {number} has {found}; expected the fields {names}")
-        yield [record[name] for name in names]
-
-
-def _of_one_width(rows: Iterable[Any], width: int | None) -> Iterator[Sequence[object]]:
-    for number, row in enumerate(rows, start=1):
-        if isinstance(row, str | bytes | Mapping | Set) or not isinstance(row, Sized):
-            raise ValueError(f"row {number} is a {type(row).__name__}; expected a sequence")
-        if width is None:
-            width = len(row)
-        if len(row) != width or not width:
-            raise ValueError(f"row {number} has {len(row)} values; expected {width or 'some'}")
-        yield cast("Sequence[object]", row)
+def _write_csv(rows: RowBlocks, sink: ObjectWriter) -> int:
+    if rows.names is not None:
+        sink.write(csv_text.utf8(csv_text.line_of(rows.names), "the header"))
+    count = 16
+    while block := rows.take(count):
+        content = csv_text.block_of(block, first=rows.taken - len(block) + 1)
+        sink.write(content)
+        # Blocks of about one size, also where a row is megabytes long.
+        count = max(1, min(count * 4, len(block) * _BLOCK // len(content)))
+    return rows.taken
 
 
 def _write_lines(lines: Iterator[str], sink: ObjectWriter) -> int:
-    held: list[str] = []
+    held: list[bytes] = []
     size = rows = 0
     try:
         for line in lines:
-            held.append(line)
+            held.append(csv_text.utf8(line, f"row {rows + 1}"))
             size += len(line)
             rows += 1
             if size >= _BLOCK:
-                sink.write("".join(held).encode())
+                sink.write(b"".join(held))
                 held.clear()
                 size = 0
     except TypeError as error:
         error.add_note(f"in row {rows + 1}")
         raise
-    sink.write("".join(held).encode())
+    sink.write(b"".join(held))
     return rows
 
 
@@ -221,16 +193,20 @@ def read(
         return _of_table(_arrow_files("reading Parquet").read_parquet(file, where), form, where)
     unpacked = decompressed(file, where=where, required=kind.endswith(".gz"), max_bytes=max_bytes)
     if kind.startswith("csv") and form in ("arrow", "dataframe"):
-        arrow_files = _arrow_files("reading into a frame or Arrow")
-        return _of_table(arrow_files.read_csv(unpacked, where), form, where)
+        _arrow_files("reading into a frame or Arrow")
+        from gcp_accessor.tabular import arrow_csv
+
+        return _of_table(arrow_csv.read_csv(unpacked, where), form, where)
+    if kind.startswith("csv") and form in ("rows", "records"):
+        blocks: Iterator[list[Any]] = csv_rows.blocks_of(unpacked, where)
+        if form == "records":
+            blocks = csv_rows.records_of(blocks, where)
+        return [row for block in blocks for row in block]
     with _text(unpacked, where) as text:
         if form == "text":
             return text.read()
         if form == "json":
             return json_text.value_of(text.read(), where)
-        if kind.startswith("csv"):
-            rows = csv_text.rows_of(text, where)
-            return list(rows if form == "rows" else _named(rows, where))
         if kind.startswith("ndjson"):
             return _of_records(list(json_text.records_of(text, where)), form, where)
     raise ValueError(f"{where} has no rows: its name says neither CSV, NDJSON nor Parquet")
@@ -240,7 +216,8 @@ def _of_records(records: list[dict[str, object]], form: As, where: str) -> Any:
     if form == "records":
         return records
     if form == "rows":
-        return list(_values(records, list(records[0]))) if records else []
+        names = list(records[0]) if records else []
+        return [values_of(record, names, number) for number, record in enumerate(records, start=1)]
     arrow_files = _arrow_files("reading into a frame or Arrow")
     return _of_table(arrow_files.table_of(records, where), form, where)
 
@@ -258,21 +235,6 @@ def _of_table(table: Any, form: As, where: str) -> Any:
         except ImportError as error:
             raise MissingExtra("a DataFrame", "pandas") from error
     raise ValueError(f"{where} is Parquet, which has no form as {form!r}")
-
-
-def _named(rows: Iterator[list[str | None]], where: str) -> Iterator[dict[str, object]]:
-    header = next(rows, None)
-    if header is None:
-        raise ValueError(f"{where} is empty; expected a header")
-    names = [name or "" for name in header]
-    if len(set(names)) < len(names):
-        raise ValueError(f"{where} names a column twice: {', '.join(names)}")
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(names):
-            raise ValueError(
-                f"{where} has {len(row)} values in row {number}; its header has {len(names)}"
-            )
-        yield dict(zip(names, row, strict=True))
 
 
 @contextmanager

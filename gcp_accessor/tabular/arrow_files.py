@@ -1,16 +1,14 @@
-"""Arrow data as CSV and Parquet files: the same bytes however it is cut into batches."""
+"""Arrow data as Parquet files: the same bytes however it is cut into batches."""
 
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
 from gcp_accessor.python_values import plain
-from gcp_accessor.tabular.csv_text import line_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
 
 # A Parquet row group, and the rows held at a time.
 _GROUP_ROWS = 1 << 17
+_PIECE_BYTES = 1 << 24
 
 
 def reader_of(data: Any) -> pa.RecordBatchReader:
@@ -51,29 +50,6 @@ def reader_of_rows(rows: Iterable[Sequence[object]], names: Sequence[str]) -> pa
     return table.to_reader()
 
 
-def write_csv(
-    reader: pa.RecordBatchReader, sink: ObjectWriter, header: Sequence[str] | None
-) -> int:
-    """Write the rows as `csv_text` does, only faster; return their number."""
-    for field in reader.schema:
-        if pa.types.is_nested(field.type):
-            raise ValueError(
-                f"the column {field.name!r} is a {field.type}, which CSV cannot hold; write "
-                "NDJSON or Parquet"
-            )
-    sink.write(line_of(reader.schema.names if header is None else header).encode())
-    options = arrow_csv.WriteOptions(include_header=False, quoting_style="all_valid")
-    texts = pa.schema([(f"f{at}", pa.large_string()) for at in range(len(reader.schema))])
-    rows = 0
-    with arrow_csv.CSVWriter(_file(sink), texts, write_options=options) as writer:
-        for batch in _pieces(reader):
-            writer.write_batch(
-                pa.record_batch([_texts(column) for column in batch.columns], schema=texts)
-            )
-            rows += batch.num_rows
-    return rows
-
-
 def write_parquet(reader: pa.RecordBatchReader, sink: ObjectWriter) -> int:
     """Write the rows as Parquet that BigQuery loads; return their number.
 
@@ -89,7 +65,7 @@ def write_parquet(reader: pa.RecordBatchReader, sink: ObjectWriter) -> int:
     schema = reader.schema.remove_metadata()
     rows = 0
     with pq.ParquetWriter(
-        _file(sink), schema, compression="zstd", coerce_timestamps="us"
+        file_of(sink), schema, compression="zstd", coerce_timestamps="us"
     ) as writer:
         for table in _groups(reader):
             writer.write_table(table.cast(schema), row_group_size=_GROUP_ROWS)
@@ -99,7 +75,7 @@ def write_parquet(reader: pa.RecordBatchReader, sink: ObjectWriter) -> int:
 
 def records_of(reader: pa.RecordBatchReader) -> Iterator[dict[str, object]]:
     """Yield the rows as mappings from column to Python value."""
-    for batch in _pieces(reader):
+    for batch in pieces_of(reader):
         yield from batch.to_pylist()
 
 
@@ -113,24 +89,6 @@ def read_parquet(file: BinaryIO, where: str) -> pa.Table:
         return pq.read_table(file)
     except pa.ArrowInvalid as error:
         raise ValueError(f"{where} is not Parquet: {error}") from error
-
-
-def read_csv(file: BinaryIO, where: str) -> pa.Table:
-    """Return the rows of a CSV file with a header, each column's type found from its values.
-
-    Raises:
-        ValueError: it is not CSV with a header.
-    """
-    try:
-        return arrow_csv.read_csv(
-            file,
-            parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
-            convert_options=arrow_csv.ConvertOptions(
-                null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{where} is not CSV with a header: {error}") from error
 
 
 def table_of(records: Sequence[dict[str, object]], where: str) -> pa.Table:
@@ -151,7 +109,8 @@ def _floats(values: list[object]) -> list[object]:
     return [float(value) if isinstance(value, str) else value for value in values]
 
 
-def _file(sink: ObjectWriter) -> pa.PythonFile:
+def file_of(sink: ObjectWriter) -> pa.PythonFile:
+    """Return an object's writer as a file of Arrow's."""
     return pa.PythonFile(_Unseekable(sink), mode="w")
 
 
@@ -173,18 +132,23 @@ class _Unseekable:
         """The block that opened the object closes it."""
 
 
-def _pieces(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    """Batches of a bounded size: a table's own single batch may be all of it."""
+def pieces_of(
+    reader: pa.RecordBatchReader, rows: int = _GROUP_ROWS, size: int = _PIECE_BYTES
+) -> Iterator[pa.RecordBatch]:
+    """Yield batches of a bounded size: a table's own single batch may be all of it."""
     for batch in reader:
-        for start in range(0, batch.num_rows, _GROUP_ROWS):
-            yield batch.slice(start, _GROUP_ROWS)
+        step = rows
+        if batch.nbytes > size:
+            step = min(rows, max(1, size * batch.num_rows // batch.nbytes))
+        for start in range(0, batch.num_rows, step):
+            yield batch.slice(start, step)
 
 
 def _groups(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
     """Tables of exactly `_GROUP_ROWS` rows but for the last, each in one chunk."""
     held: list[pa.RecordBatch] = []
     count = 0
-    for batch in _pieces(reader):
+    for batch in pieces_of(reader):
         held.append(batch)
         count += batch.num_rows
         if count >= _GROUP_ROWS:
@@ -201,23 +165,3 @@ def _array(name: str, values: list[object]) -> pa.Array:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         raise ValueError(f"the values of {name!r} have no type in common: {error}") from error
-
-
-def _texts(column: pa.Array) -> pa.Array:
-    """A column as CSV fields. What Arrow writes exactly as `text_of` does, it writes itself."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        return _texts(column.dictionary_decode())
-    if pa.types.is_timestamp(kind):
-        # Refuses nanoseconds, which BigQuery does not keep.
-        column = column.cast(pa.timestamp("us", kind.tz))
-    exact = (pa.types.is_integer, pa.types.is_boolean, pa.types.is_date32, _is_text)
-    if any(is_kind(kind) for is_kind in exact):
-        return column.cast(pa.large_string())
-    values = cast("list[object]", column.to_pylist())
-    return pa.array([text_of(value) for value in values], pa.large_string())
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))

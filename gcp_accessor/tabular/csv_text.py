@@ -6,23 +6,21 @@ line breaks inside quotes are kept as they are. A row of one NULL is an empty li
 
 from __future__ import annotations
 
-import csv
-import re
 from base64 import b64encode
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from itertools import chain
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from gcp_accessor.python_values import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Sequence
 
-# The csv module refuses fields over 128 KiB; BigQuery takes 100 MB.
-_MAX_FIELD = 2**31 - 1
 _FLOAT_NAMES = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-_FIELD = re.compile(r'(?:\A|,)("[^"]*(?:""[^"]*)*"|[^,]*)')
+# The types whose values str() writes as `text_of` does, but for those that are mended after.
+_AS_STR = frozenset({str, int, float, bool, type(None), date, time, UUID})
 
 
 def line_of(values: Iterable[object]) -> str:
@@ -32,6 +30,27 @@ def line_of(values: Iterable[object]) -> str:
         TypeError: a value is nothing that a CSV field can hold.
     """
     return ",".join([_field(value) for value in values]) + "\n"
+
+
+def block_of(rows: Sequence[Sequence[object]], first: int) -> bytes:
+    """Return what `line_of` says of each row, all at once and several times as fast.
+
+    Args:
+        rows: Of one width.
+        first: The first one's number, for messages.
+
+    Raises:
+        TypeError: a value is nothing that a CSV field can hold; a note says in which row.
+        ValueError: a text has no UTF-8; the message says in which row.
+    """
+    try:
+        text = _at_once(rows)
+        if text is not None:
+            return text.encode()
+    except (TypeError, UnicodeEncodeError):
+        # One by one they say which of them it was.
+        pass
+    return b"".join([_encoded(row, number) for number, row in enumerate(rows, start=first)])
 
 
 def text_of(value: object) -> str | None:
@@ -46,7 +65,8 @@ def text_of(value: object) -> str | None:
         case bool() as flag:
             return "true" if flag else "false"
         case str() as text:
-            return text
+            # An enum's text is its value, not what it prints as.
+            return str.__str__(text)
         case int() as number:
             return int.__repr__(number)
         case float() as number:
@@ -67,60 +87,64 @@ def text_of(value: object) -> str | None:
     )
 
 
+def utf8(text: str, what: str) -> bytes:
+    """Return the text as bytes.
+
+    Raises:
+        ValueError: it has half of a surrogate pair; the message names `what`.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        near = text[max(error.start - 10, 0) : error.end + 10]
+        raise ValueError(
+            f"{what} has a lone surrogate, which UTF-8 cannot hold, in {near!r}; decode the text "
+            "it comes from as what it is"
+        ) from error
+
+
 def float_text(value: float) -> str:
     """Return the shortest text that reads back as the same float; NaN and Infinity by name."""
     text = float.__repr__(value)
     return _FLOAT_NAMES.get(text, text)
 
 
-def rows_of(lines: Iterable[str], where: str) -> Iterator[list[str | None]]:
-    """Yield the rows of CSV text: None for an empty field without quotes, "" for a quoted one.
-
-    Args:
-        lines: The text in lines, their ends kept as they are.
-        where: The object's address, for messages.
-
-    Raises:
-        ValueError: the text is not CSV.
-    """
-    # It is a limit of the whole process; it is only ever raised.
-    csv.field_size_limit(max(csv.field_size_limit(), _MAX_FIELD))
-    raw: list[str] = []
-
-    def noted() -> Iterator[str]:
-        for line in lines:
-            raw.append(line)
-            yield line
-
-    width = 0
-    reader = csv.reader(noted(), strict=True)
-    try:
-        for row in reader:
-            if row:
-                width = width or len(row)
-                yield _with_nulls(row, "".join(raw)) if "" in row else list(row)
-            elif width <= 1:
-                width = 1
-                yield [None]
-            raw.clear()
-    except csv.Error as error:
-        raise ValueError(f"{where} is not CSV: line {reader.line_num}: {error}") from error
-
-
-def _with_nulls(row: list[str], raw: str) -> list[str | None]:
-    """The csv module reads `,,` and `,"",` alike, so the raw text decides."""
-    marks = _FIELD.findall(raw.rstrip("\r\n"))
-    return [value if mark else None for value, mark in zip(row, marks, strict=True)]
-
-
 def _field(value: object) -> str:
-    # The usual types first, and by identity: this runs for every value.
-    if type(value) is int:
-        return f'"{value}"'
-    if type(value) is str:
-        text: str | None = value
-    elif type(value) is float:
-        text = float_text(value)
-    else:
-        text = text_of(value)
+    text = text_of(value)
     return "" if text is None else '"' + text.replace('"', '""') + '"'
+
+
+def _at_once(rows: Sequence[Sequence[object]]) -> str | None:
+    """All rows by one string operation, None if they hold a text that it would mistake."""
+    values = tuple(chain.from_iterable(rows))
+    kinds = set(map(type, values))
+    if not kinds <= _AS_STR:
+        values = tuple([each if type(each) in _AS_STR else text_of(each) for each in values])
+        kinds = set(map(type, values))
+    pattern = (",".join(['"%s"'] * len(rows[0])) + "\n") * len(rows)
+    text = pattern % values
+    if text.count('"') != 2 * len(values):
+        # Some text has quotes inside.
+        text = pattern % tuple(
+            [each.replace('"', '""') if type(each) is str else each for each in values]
+        )
+    if float in kinds and ('"nan"' in text or 'inf"' in text):
+        return None
+    if type(None) in kinds:
+        if text.count('"None"') != values.count(None):
+            return None
+        text = text.replace('"None"', "")
+    if bool in kinds:
+        flags = text.count('"True"') + text.count('"False"')
+        if flags != list(map(type, values)).count(bool):
+            return None
+        text = text.replace('"True"', '"true"').replace('"False"', '"false"')
+    return text
+
+
+def _encoded(row: Sequence[object], number: int) -> bytes:
+    try:
+        return utf8(line_of(row), f"row {number}")
+    except TypeError as error:
+        error.add_note(f"in row {number}")
+        raise

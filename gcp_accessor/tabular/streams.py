@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -23,18 +22,57 @@ _MAX_RATIO = 500
 _RATIO_COUNTS_FROM = 256 << 20
 _BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
-# 9 takes three times as long as 6 and saves about one byte in a hundred.
-_LEVEL = 6
+# Measured on rows of ids and numbers: ISA-L's level 1 packs 530 MB/s, zlib's level 6 30 MB/s and
+# a sixth to a quarter smaller, zlib-ng's level 1 350 MB/s and a third larger. Level 3 is no
+# faster, and unlike level 1 it takes other paths on other x86 processors.
+_LEVEL = 1
+_PACKED_AT_ONCE = 1 << 18
 
 
-def compressed(sink: ObjectWriter | BinaryIO) -> gzip.GzipFile:
+def compressed(sink: ObjectWriter | BinaryIO) -> BinaryIO:
     """Return a gzip stream into `sink`; equal content gives equal bytes.
 
-    Closing it ends the gzip stream and leaves `sink` open. Its header carries no time and no
-    file name.
+    So it does however the content is cut into writes, with one version of `isal` on one family
+    of processors. The header carries no time and no file name. Closing the stream ends it and
+    leaves `sink` open.
     """
-    file = cast("BinaryIO", sink)
-    return gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=file, mtime=0)
+    return cast("BinaryIO", _Packed(cast("BinaryIO", sink)))
+
+
+class _Packed(io.BufferedIOBase):
+    """A gzip stream that is written. What the packer gives depends on how it is fed: always so."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        from isal import isal_zlib
+
+        self._sink = sink
+        gzip_window = 31
+        self._packer = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, gzip_window)
+        self._held = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        if self.closed:
+            raise ValueError("the gzip stream has ended")
+        content = memoryview(data).cast("B")
+        at = 0
+        while len(self._held) + len(content) - at >= _PACKED_AT_ONCE:
+            end = at + _PACKED_AT_ONCE - len(self._held)
+            self._held += content[at:end]
+            self._sink.write(self._packer.compress(self._held))
+            self._held.clear()
+            at = end
+        self._held += content[at:]
+        return len(content)
+
+    def close(self) -> None:
+        if not self.closed:
+            try:
+                self._sink.write(self._packer.compress(self._held) + self._packer.flush())
+            finally:
+                super().close()
 
 
 @contextmanager
@@ -79,8 +117,12 @@ class _Unpacked(io.RawIOBase):
     """What a gzip stream holds, up to a limit, with errors that name the object."""
 
     def __init__(self, file: BinaryIO, where: str, max_bytes: int | None) -> None:
+        from isal import igzip, isal_zlib
+
         self._file = file
-        self._gzip = gzip.GzipFile(fileobj=file, mode="rb")
+        self._gzip = cast("gzip.GzipFile", igzip.open(file, "rb"))
+        # Its own types say that the error is an Exception's instance; it is a class.
+        self._damage = cast("tuple[type[Exception], ...]", (gzip.BadGzipFile, isal_zlib.error))
         self._where = where
         self._limit = MAX_BYTES if max_bytes is None else max_bytes
         self._any_ratio = max_bytes is not None
@@ -96,7 +138,7 @@ class _Unpacked(io.RawIOBase):
             raise ValueError(
                 f"{self._where} is cut short: its gzip stream has no end; write it again"
             ) from error
-        except (gzip.BadGzipFile, zlib.error) as error:
+        except self._damage as error:
             raise ValueError(f"{self._where} is damaged gzip: {error}; write it again") from error
         self._total += count
         self._check()

@@ -475,7 +475,7 @@ def test_the_same_rows_are_the_same_bytes(store: CloudStorageAccessor) -> None:
         ([["q1", 1], "q2"], "row 2 is a str"),
         ([["q1", 1], 2], "row 2 is a int"),
         ([{"item": "q1"}, {"name": "q2"}], r"record 2 has \['name'\]"),
-        ([["\ud800"]], "surrogates not allowed"),
+        ([["q1"], ["\ud800"]], "row 2 has a lone surrogate"),
     ],
 )
 def test_what_is_not_rows_is_refused_and_nothing_is_written(
