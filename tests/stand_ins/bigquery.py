@@ -135,6 +135,7 @@ class BigQueryStandIn:
         resources: What a table, "dataset.name", says of itself in place of the engine.
         expirations: When each table that was made is to delete itself, in milliseconds.
         requests: How often each method and path was asked for.
+        callers: Of each request, the connection's port and its Authorization.
     """
 
     def __init__(self, engine: WarehouseBackend, project: str = "test-project") -> None:
@@ -147,6 +148,7 @@ class BigQueryStandIn:
         self.resources: dict[str, dict[str, Any]] = {}
         self.expirations: dict[str, str | None] = {}
         self.requests: Counter[str] = Counter()
+        self.callers: list[tuple[int, str | None]] = []
         self.jobs: dict[str, Job] = {}
         self._uploads: dict[str, tuple[dict[str, Any], bytearray]] = {}
         self._faults: list[Fault] = []
@@ -564,6 +566,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _serve(self) -> None:
+        self.service.callers.append((self.client_address[1], self.headers.get("Authorization")))
         split = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         query = {name: values[-1] for name, values in parse_qs(split.query).items()}

@@ -46,6 +46,6 @@ def impersonated(chain: Sequence[str], source: Credentials | None) -> Credential
         source_credentials=source,
         target_principal=account,
         target_scopes=list(_SCOPES),
-        delegates=delegates,
+        delegates=[f"projects/-/serviceAccounts/{each}" for each in delegates],
         quota_project_id=quota or os.environ.get(environment_vars.GOOGLE_CLOUD_QUOTA_PROJECT),
     )

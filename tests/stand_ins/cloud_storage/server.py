@@ -40,12 +40,14 @@ class CloudStorageStandIn(Service):
 
     Attributes:
         requests: "METHOD path" of each request so far.
+        callers: Of each request, the connection's port and its Authorization.
         signers: The keys of the accounts that may sign an address, by their addresses.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.requests: list[str] = []
+        self.callers: list[tuple[int, str | None]] = []
         self.signers: dict[str, RSAPublicKey] = {}
         self.faults = Faults()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -90,6 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         path = urlsplit(self.path).path
         self.service.requests.append(f"{self.command} {path}")
+        self.service.callers.append((self.client_address[1], self.headers.get("Authorization")))
         fault = self.service.faults.next(self.command)
         try:
             self._send(*self._met(fault, path, body), fault=fault)
