@@ -50,7 +50,7 @@ _STATUSES = {
     "notFound": 404,
     "notImplemented": 501,
     "standInBroke": 500,
-    "stopped": 400,
+    "stopped": 499,
 }
 
 
@@ -119,8 +119,9 @@ class Fault:
 
     matches: re.Pattern[str]
     times: int
-    error: ApiError | None
-    reply_lost: bool
+    error: ApiError | None = None
+    reply_lost: bool = False
+    seconds: float = 0.0
 
 
 class BigQueryStandIn:
@@ -193,11 +194,15 @@ class BigQueryStandIn:
     def fail(self, reason: str, *, on: str = "", times: int = 1) -> None:
         """Answer the next requests that match `on` with this error."""
         error = ApiError(reason, f"injected {reason}")
-        self._faults.append(Fault(re.compile(on), times, error, reply_lost=False))
+        self._faults.append(Fault(re.compile(on), times, error))
 
     def lose_reply(self, *, on: str = "", times: int = 1) -> None:
         """Carry out the next requests that match `on`, and hang up instead of answering."""
-        self._faults.append(Fault(re.compile(on), times, None, reply_lost=True))
+        self._faults.append(Fault(re.compile(on), times, reply_lost=True))
+
+    def delay(self, seconds: float, *, on: str = "", times: int = 1) -> None:
+        """Answer the next requests that match `on` only after a while."""
+        self._faults.append(Fault(re.compile(on), times, seconds=seconds))
 
     def take_fault(self, request: str) -> Fault | None:
         with self._lock:
@@ -278,7 +283,8 @@ class BigQueryStandIn:
             stats = job.cursor.stats
             statistics["query"] = {
                 "totalBytesProcessed": str(stats.bytes_processed or 0),
-                "totalBytesBilled": str(stats.bytes_billed or 0),
+                # The engine itself bills nobody.
+                "totalBytesBilled": str(stats.bytes_processed or 0),
                 "totalSlotMs": "1",
                 "cacheHit": stats.cache_hit,
                 "schema": schema_resource(job.cursor.schema),
@@ -302,9 +308,14 @@ class BigQueryStandIn:
 
     def _run(self, job: Job, run: Callable[..., None], media: bytes | None) -> None:
         try:
-            if job.cancelled.wait(self.job_seconds):
+            limit = int(job.configuration.get("jobTimeoutMs", 0)) / 1000 or float("inf")
+            if job.cancelled.wait(min(self.job_seconds, limit)):
                 raise ApiError(
                     "stopped", "Job execution was cancelled: User requested cancellation"
+                )
+            if limit < self.job_seconds:
+                raise ApiError(
+                    "stopped", f"Job execution was cancelled: Job timed out after {limit:g} sec"
                 )
             run(job, job.configuration[job.kind], media)
         except Exception as error:  # whatever it is, the job ended with it
@@ -395,6 +406,7 @@ class BigQueryStandIn:
         resource["status"] = {"state": "DONE"}
         resource["statistics"]["query"] = {
             "totalBytesProcessed": str(estimate.bytes_processed),
+            "statementType": estimate.statement_type,
             "schema": schema_resource(estimate.schema),
             "referencedTables": [self._table_reference(name) for name in estimate.tables],
         }
@@ -548,6 +560,8 @@ class BigQueryStandIn:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body go in two packets, of which the second would wait 40 ms for the first's receipt.
+    disable_nagle_algorithm = True
     service: BigQueryStandIn
 
     def do_GET(self) -> None:
@@ -574,6 +588,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if fault is not None and fault.error is not None:
                 raise fault.error
+            if fault is not None:
+                time.sleep(fault.seconds)
             status, headers, answer = self._route(split.path, query, body)
         except Exception as error:  # the service answers, whatever happened inside it
             failed = ApiError.of(error)
