@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
+from gcp_accessor.arguments import check_choice, check_labels, check_seconds
 from gcp_accessor.local import local_folder
 
 if TYPE_CHECKING:
@@ -57,10 +58,9 @@ class Accessor(Generic[B]):
                 "client= acts as whom it was made for; give it without credentials= and "
                 "impersonate="
             )
-        if progress not in ("auto", "on", "off"):
-            raise ValueError(f"progress is {progress!r}; expected 'auto', 'on' or 'off'")
-        if timeout is not None and timeout <= 0:
-            raise ValueError(f"timeout is {timeout!r}; expected seconds, more than 0")
+        check_choice("progress", progress, ("auto", "on", "off"))
+        check_seconds("timeout", timeout)
+        check_labels(labels or {})
         self.project = project
         self.location = location
         self.local = local_folder(local, project, credentials, impersonate, client)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import cast
 
+from gcp_accessor.arguments import check_statement
 from gcp_accessor.backends import Parameter
 from gcp_accessor.python_values import coerce, infer_column
 from gcp_accessor.schema import Column
@@ -58,8 +59,15 @@ def from_python(params: Parameters | None, sql: str | None = None) -> tuple[Para
             names differ from the statement's.
         TypeError: BigQuery has no parameter of the value's class.
     """
+    if sql is not None:
+        check_statement(sql)
     if params is None:
         params = {}
+    if isinstance(params, str | bytes | Set) or not isinstance(params, Iterable):
+        raise TypeError(
+            f"the parameters are {params!r}; expected a mapping of names to values, "
+            '{"name": value}'
+        )
     if isinstance(params, Mapping):
         parameters = tuple(_parameter(name, value) for name, value in params.items())
     else:
@@ -76,7 +84,7 @@ def names_in(sql: str) -> tuple[str, ...]:
 
 
 def _parameter(name: str, value: object) -> Parameter:
-    if not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not a parameter's name; expected letters, digits and _")
     if isinstance(value, Typed):
         said = column(name, value.type)
@@ -107,7 +115,10 @@ def _refuse_nulls(column: Column, value: object) -> None:
 
 def _from_triple(triple: tuple[str, str, object]) -> Parameter:
     if not isinstance(triple, Sequence) or isinstance(triple, str) or len(triple) != 3:
-        raise TypeError(f"a query parameter is (name, type, value), not {triple!r}")
+        raise TypeError(
+            f"a query parameter is (name, type, value), not {triple!r}; or give a mapping of names "
+            'to values, {"name": value}'
+        )
     name, type_text, value = triple
     # 0.0.6 sent a list with its element's type, as a scalar that BigQuery then refused.
     if isinstance(value, list | tuple) and not type_text.upper().startswith("ARRAY"):

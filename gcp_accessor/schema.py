@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Literal
+from unicodedata import category
+
+from gcp_accessor.arguments import check_text
 
 Mode = Literal["NULLABLE", "REQUIRED", "REPEATED"]
 
@@ -54,12 +57,35 @@ class Column:
 
 
 _PROJECT = r"[a-z][a-z0-9-]{4,28}[a-z0-9](?::[a-z0-9.-]+)?|local"
+_DATASET = r"[A-Za-z0-9_]{1,1024}"
 _NAME = re.compile(
-    rf"(?:(?:(?P<project>{_PROJECT})\.)?(?P<dataset>\w{{1,1024}})\.)?"
-    r"(?P<table>[\w -]{1,1024})"
-    r"(?:\$(?P<partition>\d{4}(?:\d{2}){0,3}))?",
-    re.ASCII,
+    rf"(?:(?:(?P<project>{_PROJECT})\.)?(?P<dataset>{_DATASET})\.)?"
+    r"(?P<table>[^.$]+)"
+    r"(?:\$(?P<partition>[0-9]{4}(?:[0-9]{2}){0,3}))?"
 )
+
+
+def check_dataset(name: str) -> str:
+    """Return `name`, of the form `[project.]dataset`, if a dataset could have it.
+
+    Raises:
+        TypeError: it is not a str.
+        ValueError: it could not.
+    """
+    check_text("the dataset's name", name)
+    if not re.fullmatch(rf"(?:(?:{_PROJECT})\.)?{_DATASET}", name):
+        raise ValueError(f"{name!r} is not a dataset's name; expected letters, digits and _")
+    return name
+
+
+def _is_table(name: str) -> bool:
+    """Letters, marks, digits, dashes and spaces of any script; around a name a space is a slip."""
+    kinds = (category(letter) for letter in name)
+    return (
+        name == name.strip()
+        and len(name.encode()) <= 1024
+        and all(kind[0] in "LMN" or kind in {"Pc", "Pd", "Zs"} for kind in kinds)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +105,16 @@ class TableName:
         """Return the parts of `name`, its dataset filled in from the default.
 
         Raises:
+            TypeError: the name is not a str.
             ValueError: the name breaks BigQuery's rules, or has no dataset and none is the
                 default.
         """
+        check_text("the table's name", name)
         match = _NAME.fullmatch(name)
-        if match is None:
+        if match is None or not _is_table(match["table"]):
             raise ValueError(
                 f"{name!r} is not a table name; expected [project.]dataset.table[$YYYYMMDD], "
-                "in letters, digits, _ and -"
+                "in letters, digits, _, - and spaces inside"
             )
         dataset = match["dataset"] or default_dataset
         if dataset is None:
@@ -95,6 +123,20 @@ class TableName:
                 "dataset="
             )
         return cls(match["table"], dataset, match["project"], match["partition"])
+
+    @classmethod
+    def of(cls, dataset: str, table: str) -> TableName:
+        """Return the name of a dataset's table, from `table` or `table$YYYYMMDD`.
+
+        Raises:
+            TypeError: one of them is not a str.
+            ValueError: one of them breaks BigQuery's rules.
+        """
+        check_dataset(dataset)
+        check_text("the table's name", table)
+        if "." in table:
+            raise ValueError(f"{table!r} is not a table's name; expected it without its dataset")
+        return cls.parse(table, default_dataset=dataset)
 
     @property
     def whole(self) -> TableName:

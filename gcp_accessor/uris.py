@@ -4,19 +4,45 @@ from __future__ import annotations
 
 import re
 
+from gcp_accessor.arguments import check_text
+
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
+_IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 
 
 def check_bucket(bucket: str) -> str:
     """Return `bucket` if Cloud Storage could have one of that name.
 
     Raises:
+        TypeError: it is not a str.
         ValueError: it could not.
     """
-    if not _BUCKET.fullmatch(bucket) or ".." in bucket:
+    check_text("the bucket's name", bucket)
+    parts = bucket.split(".")
+    if (
+        not _BUCKET.fullmatch(bucket)
+        or _IP_ADDRESS.fullmatch(bucket)
+        or not all(0 < len(part) <= 63 for part in parts)
+    ):
         raise ValueError(
-            f"{bucket!r} is not a bucket's name; expected 3 or more lower-case letters, digits, "
-            "'-', '_' and '.', beginning and ending with a letter or a digit"
+            f"{bucket!r} is not a bucket's name; expected 3 to 63 lower-case letters, digits, '-' "
+            "and '_', beginning and ending with a letter or a digit, or a domain of such parts"
+        )
+    return bucket
+
+
+def check_new_bucket(bucket: str) -> str:
+    """Return `bucket` if somebody other than Google may make one of that name.
+
+    Raises:
+        TypeError: it is not a str.
+        ValueError: Cloud Storage has no such names, or keeps it for Google.
+    """
+    check_bucket(bucket)
+    if bucket.startswith("goog") or "google" in bucket:
+        raise ValueError(
+            f"{bucket!r} is kept for Google; expected a name that does not begin with 'goog' and "
+            "has no 'google' in it"
         )
     return bucket
 
@@ -25,12 +51,19 @@ def check_name(name: str) -> str:
     """Return `name` if Cloud Storage could hold an object of that name.
 
     Raises:
+        TypeError: it is not a str.
         ValueError: it could not.
     """
+    check_text("the object's name", name)
     if not name or name in {".", ".."} or "\n" in name or "\r" in name or "\0" in name:
         raise ValueError(
             f"{name!r} is not an object's name; expected one that is not empty, '.' or '..', and "
             "has no line break"
+        )
+    if name.startswith(".well-known/acme-challenge/"):
+        raise ValueError(
+            f"{name!r} is not an object's name; expected none under .well-known/acme-challenge/, "
+            "which Cloud Storage keeps for certificates"
         )
     size = len(name.encode())
     if size > 1024:
@@ -42,8 +75,14 @@ def split_uri(uri: str) -> tuple[str, str]:
     """Return the bucket and the rest of `gs://bucket/rest`; the rest may be empty.
 
     Raises:
+        TypeError: the address is not a str. A Path, which makes one slash of two, is not.
         ValueError: the address is not of that form.
     """
+    if not isinstance(uri, str):
+        raise TypeError(
+            f"the address {str(uri)!r} is a {type(uri).__name__}; expected 'gs://bucket/name' as "
+            "a str"
+        )
     scheme, separator, rest = uri.partition("://")
     if not separator or scheme != "gs":
         raise ValueError(f"{uri!r} is not an address in Cloud Storage; expected gs://bucket/name")

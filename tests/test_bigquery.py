@@ -79,7 +79,7 @@ def test_a_format_that_only_google_reads_is_refused_on_a_folder(tmp_path: Path) 
     accessor = BigQueryAccessor(local=tmp_path)
 
     with pytest.raises(UnsupportedLocally, match="works on the folder"):
-        accessor.load_data_from_gcs("d", "gs://b/t.avro", "t", source_format="AVRO")
+        accessor.load_data_from_gcs("d", "gs://bucket/t.avro", "t", source_format="AVRO")
 
 
 def test_an_option_that_changes_no_row_is_accepted_on_a_folder(tmp_path: Path) -> None:

@@ -249,7 +249,7 @@ def test_rows_are_stored_while_they_are_made(local_store: CloudStorageAccessor) 
     stored_before_the_end: list[int] = []
 
     def rows() -> Iterator[list[str]]:
-        yield from _noise(4)
+        yield from _noise(24)
         stored_before_the_end.extend(path.stat().st_size for path in unseen.iterdir())
 
     local_store.upload_csv_gzip("lessons", "a.csv.gz", rows())

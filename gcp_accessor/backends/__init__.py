@@ -7,7 +7,15 @@ Google, DuckDB or a folder carries them out. Both raise `google.api_core.excepti
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, get_args
+
+from gcp_accessor.arguments import (
+    check_choice,
+    check_count,
+    check_labels,
+    check_seconds,
+    check_statement,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -56,6 +64,14 @@ class Statement:
     job_options: Mapping[str, object] = field(default_factory=dict)
     # Whether the cursor gives the destination's rows too, as BigQuery answers and 0.0.6 did.
     returns_stored: bool = False
+
+    def __post_init__(self) -> None:
+        check_statement(self.sql)
+        check_choice("if_exists", self.if_exists, get_args(IfExists))
+        check_seconds("timeout", self.timeout)
+        check_labels(self.labels)
+        if self.destination is None and (self.partition_by is not None or self.cluster_by):
+            raise ValueError("partition_by and cluster_by shape a destination=; there is none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +159,13 @@ class LoadSettings:
     labels: Mapping[str, str] = field(default_factory=dict)
     job_id: str | None = None
     expires: datetime | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("format", self.format, get_args(FileFormat))
+        check_choice("if_exists", self.if_exists, get_args(IfExists))
+        check_count("skip_leading_rows", self.skip_leading_rows, at_least=0)
+        check_seconds("timeout", self.timeout)
+        check_labels(self.labels)
 
 
 class Cursor(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from gcp_accessor.accessor import Accessor
+from gcp_accessor.arguments import check_count
 from gcp_accessor.backends import WarehouseBackend
 from gcp_accessor.errors import MissingExtra, UnsupportedLocally
 from gcp_accessor.schema import TableName
@@ -58,6 +59,7 @@ class Connection(Accessor[WarehouseBackend]):
             retry=retry,
             progress=progress,
         )
+        check_count("max_bytes_billed", max_bytes_billed, at_least=1)
         self.dataset = dataset
         self.max_bytes_billed = max_bytes_billed
         self._read_client = read_client
@@ -98,6 +100,7 @@ class Connection(Accessor[WarehouseBackend]):
         return TableName.parse(name, default_dataset=self.dataset)
 
     def _limit(self, max_bytes_billed: int | None) -> int | None:
+        check_count("max_bytes_billed", max_bytes_billed, at_least=1)
         return self.max_bytes_billed if max_bytes_billed is None else max_bytes_billed
 
     def _timeout(self, timeout: float | None) -> float | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from gcp_accessor.backends import LoadSettings
+from gcp_accessor.arguments import check_choice
+from gcp_accessor.backends import FileFormat, LoadSettings
 from gcp_accessor.bigquery.connection import Connection
 from gcp_accessor.bigquery.uploads import format_of, is_uri, upload
 from gcp_accessor.type_names import columns
+from gcp_accessor.uris import split_object_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -90,12 +92,17 @@ class Data(Connection):
         settings: LoadSettings,
     ) -> _Sent:
         """Load data of any form; `settings` say everything but its format and schema."""
+        check_choice("format", format, ("infer", *get_args(FileFormat)))
         uris = [data] if is_uri(data) else data
-        if isinstance(uris, list) and uris and all(is_uri(uri) for uri in uris):
+        if isinstance(uris, list) and uris and is_uri(uris[0]):
+            for uri in uris:
+                split_object_uri(uri)
+            _check_shape(schema, settings)
             kind = format_of(uris[0], format)
             rows = self._backend.load_uris(uris, replace(settings, format=kind, schema=schema))
             return _Sent(rows, schema)
         with upload(data, format, schema, table_schema) as ready:
+            _check_shape(ready.schema, settings)
             rows = self._backend.load_file(
                 ready.file, replace(settings, format=ready.format, schema=ready.schema)
             )
@@ -115,8 +122,8 @@ class Data(Connection):
             uri: `gs://bucket/name`; ending in .gz, or in .parquet, it is compressed.
             format: "infer" goes by the name's ending.
         """
-        if not is_uri(uri):
-            raise ValueError(f"{uri!r} is not a gs:// URI; a table is exported to Cloud Storage")
+        check_choice("format", format, ("infer", *get_args(FileFormat)))
+        split_object_uri(uri)
         kind = format_of(uri, format)
         compress = kind == "parquet" or uri.endswith(".gz")
         self._backend.export(self._name(table), uri, kind, compress)
@@ -146,6 +153,19 @@ class _Sent:
     rows: int
     schema: tuple[Column, ...] | None
     present: frozenset[str] | None = None
+
+
+def _check_shape(schema: tuple[Column, ...] | None, settings: LoadSettings) -> None:
+    """Raise ValueError if the table is to be shaped by a column that the data does not have."""
+    if schema is None:
+        return
+    known = {column.name.lower() for column in schema}
+    shaping = {"partition_by": [settings.partition_by], "cluster_by": settings.cluster_by}
+    for argument, wanted in shaping.items():
+        for name in wanted:
+            if name is not None and name.lower() not in known:
+                listed = ", ".join(column.name for column in schema)
+                raise ValueError(f"{argument} names {name!r}; the data's columns are {listed}")
 
 
 def names(argument: str, given: Sequence[str]) -> tuple[str, ...]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from gcp_accessor.arguments import check_choice
 from gcp_accessor.backends import IfExists, LoadSettings, Statement
 from gcp_accessor.bigquery.queries import Queries
 from gcp_accessor.errors import UnsupportedLocally
 from gcp_accessor.parameters import Parameters, from_python
-from gcp_accessor.schema import TableName
+from gcp_accessor.schema import TableName, check_dataset
 from gcp_accessor.type_names import columns_from_api
+from gcp_accessor.uris import split_object_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,12 +21,15 @@ if TYPE_CHECKING:
     from gcp_accessor.backends import FileFormat
     from gcp_accessor.query_result import QueryResult
 
+Output = Literal["rows", "records", "dataframe", "arrow", "batches"]
 _IF_EXISTS: dict[str | None, IfExists] = {
     None: "fail",
     "WRITE_EMPTY": "fail",
     "WRITE_APPEND": "append",
     "WRITE_TRUNCATE": "replace",
 }
+_DISPOSITIONS = ("CREATE_NEVER", "CREATE_IF_NEEDED")
+_GOOGLES_FORMATS = ("AVRO", "DATASTORE_BACKUP", "ORC")
 _FORMATS: dict[str, FileFormat] = {
     "CSV": "csv",
     "NEWLINE_DELIMITED_JSON": "ndjson",
@@ -54,10 +59,11 @@ class FirstNames(Queries):
         Raises:
             google.api_core.exceptions.NotFound: there is no such dataset.
         """
-        return self._backend.tables(dataset)
+        return self._backend.tables(check_dataset(dataset))
 
     def check_if_dataset_exists(self, dataset: str) -> bool:
         """Return whether the dataset exists."""
+        check_dataset(dataset)
         if self.local is not None:
             return dataset in self._backend.datasets()
         from google.api_core.exceptions import NotFound
@@ -77,7 +83,7 @@ class FirstNames(Queries):
         from google.api_core.exceptions import NotFound
 
         try:
-            self._backend.table(TableName(table_name, dataset))
+            self._backend.table(TableName.of(dataset, table_name))
         except NotFound:
             return False
         return True
@@ -101,7 +107,7 @@ class FirstNames(Queries):
                 f"{path_schema_file} does not hold a schema, a JSON list of objects with name, "
                 f"type and perhaps mode, description and fields: {error}"
             ) from error
-        self._backend.create_table(TableName(table_name, dataset), schema, None, ())
+        self._backend.create_table(TableName.of(dataset, table_name), schema, None, ())
         return "Table could successfully be created on bigquery"
 
     def load_data_from_gcs(
@@ -125,8 +131,13 @@ class FirstNames(Queries):
             google.api_core.exceptions.NotFound: there is no such table, and
                 `create_disposition` is "CREATE_NEVER".
         """
-        name = TableName(table_name, dataset)
+        name = TableName.of(dataset, table_name)
         uris = [uris] if isinstance(uris, str) else list(uris)
+        for uri in uris:
+            split_object_uri(uri)
+        check_choice("source_format", source_format, (*_FORMATS, *_GOOGLES_FORMATS))
+        check_choice("create_disposition", create_disposition, _DISPOSITIONS)
+        if_exists = _if_exists(write_disposition)
         if source_format in _FORMATS:
             schema = None
             if create_disposition == "CREATE_NEVER":
@@ -135,7 +146,7 @@ class FirstNames(Queries):
                 name,
                 _FORMATS[source_format],
                 schema=schema,
-                if_exists=_if_exists(write_disposition),
+                if_exists=if_exists,
                 skip_leading_rows=skip_leading_rows,
                 timeout=self._timeout(None),
                 labels=self.labels,
@@ -171,7 +182,7 @@ class FirstNames(Queries):
         use_query_cache: bool | None = None,
         write_disposition: str | None = None,
         *,
-        output: Literal["rows", "records", "dataframe", "arrow", "batches"] = "rows",
+        output: Output = "rows",
     ) -> Any:
         """Run one statement and return its rows as a list of lists.
 
@@ -208,6 +219,7 @@ class FirstNames(Queries):
             QueryTimeout: it took longer than `timeout`.
             UnsupportedLocally: an option that only Google has, on a folder.
         """
+        check_choice("output", output, get_args(Output))
         options = {
             "job_id_prefix": job_id_prefix,
             "location": location,
@@ -293,9 +305,7 @@ def _destination(destination: Any, default_dataset: str | None) -> TableName | N
     return TableName.parse(str(destination), default_dataset=default_dataset)
 
 
-def _as(
-    output: Literal["rows", "records", "dataframe", "arrow", "batches"], result: QueryResult
-) -> object:
+def _as(output: Output, result: QueryResult) -> object:
     match output:
         case "rows":
             return result.rows()
@@ -305,8 +315,4 @@ def _as(
             return result.to_dataframe()
         case "arrow":
             return result.to_arrow()
-        case "batches":
-            return result.batches()
-    raise ValueError(
-        f"output is {output!r}; expected 'rows', 'records', 'dataframe', 'arrow' or 'batches'"
-    )
+    return result.batches()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from gcp_accessor.errors import LoadFailed, MissingExtra, SchemaMismatch
 from gcp_accessor.python_values import coerce, common_column, infer_column
 from gcp_accessor.tabular.json_text import line_of
 from gcp_accessor.type_names import type_name
+from gcp_accessor.uris import split_object_uri
 
 if TYPE_CHECKING:
     from gcp_accessor.backends import FileFormat, ObjectWriter
@@ -28,6 +30,7 @@ _FORMATS: dict[str, FileFormat] = {
     ".json": "ndjson",
     ".parquet": "parquet",
 }
+_ADDRESS = re.compile(r"[a-z][a-z0-9]+:", re.IGNORECASE)
 _MAX_ERRORS = 10
 
 
@@ -79,6 +82,9 @@ def upload(
         table_schema: Called for records without a schema; None if there is no table yet.
     """
     if isinstance(data, str | os.PathLike):
+        if _ADDRESS.match(str(data)):
+            # What else begins so is no file, but an address with a slip in it.
+            split_object_uri(str(data))
         with Path(data).open("rb") as file:
             yield Upload(file, format_of(str(data), format), schema)
         return

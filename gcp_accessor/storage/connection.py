@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from gcp_accessor.accessor import Accessor
+from gcp_accessor.arguments import check_choice, check_count
 from gcp_accessor.backends import BucketBackend
 
 if TYPE_CHECKING:
@@ -99,8 +100,8 @@ def precondition(if_exists: IfExists, if_generation: int | None) -> tuple[int | 
     Raises:
         ValueError: the two contradict each other.
     """
-    if if_exists not in ("replace", "fail"):
-        raise ValueError(f"if_exists is {if_exists!r}; expected 'replace' or 'fail'")
+    check_choice("if_exists", if_exists, get_args(IfExists))
+    check_count("if_generation", if_generation, at_least=0)
     if if_exists == "replace":
         # What may be replaced must not be served from a cache, from its first version on.
         return if_generation, "no-store"

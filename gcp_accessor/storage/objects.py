@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gcp_accessor import tabular
+from gcp_accessor.arguments import check_choice
 from gcp_accessor.storage.connection import Connection, IfExists, precondition
 from gcp_accessor.tabular.formats import Format, content_type_of, format_of
 from gcp_accessor.tabular.streams import Sink, decompressed, text_into
-from gcp_accessor.uris import check_bucket, split_glob, split_object_uri, split_uri
+from gcp_accessor.uris import check_new_bucket, split_glob, split_object_uri, split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,6 +61,7 @@ class Objects(Connection):
             26
         """
         bucket, name = split_object_uri(uri)
+        check_choice("format", format, ("infer", *get_args(Format)))
         form = tabular.choose_format(data, name) if format == "infer" else format
         kind = content_type_of(name, form)
         with self._writer(bucket, name, kind, if_exists, if_generation) as writer:
@@ -289,7 +291,7 @@ class Objects(Connection):
         from google.api_core.exceptions import Conflict
 
         try:
-            self._backend.create_bucket(check_bucket(name))
+            self._backend.create_bucket(check_new_bucket(name))
         except Conflict:
             if if_exists == "fail":
                 raise
