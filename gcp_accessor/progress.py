@@ -18,6 +18,7 @@ Wanted = Literal["auto", "on", "off"]
 # What is over sooner shows no bar.
 _PATIENCE_SECONDS = 0.5
 _DRAW_SECONDS = 0.1
+_TICK_SECONDS = 0.5
 # Set by Cloud Run for a job and for a service; nobody watches either.
 _UNATTENDED = ("CLOUD_RUN_JOB", "K_SERVICE")
 _WITH_TOTAL = "{desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} {elapsed}<{remaining}"
@@ -87,6 +88,33 @@ def progress(
         yield advance
     finally:
         bar.close()
+
+
+@contextmanager
+def clock(title: str, wanted: Wanted = "auto") -> Iterator[None]:
+    """Show how long the block lasts, where `progress` would show a bar; it need say nothing.
+
+    Example:
+        >>> with clock("query", "off"):
+        ...     answer = 6 * 7
+    """
+    with progress(title, None, "s", wanted) as advance:
+        if advance is _unseen:
+            yield
+            return
+        over = threading.Event()
+
+        def tick() -> None:
+            while not over.wait(_TICK_SECONDS):
+                advance(0)
+
+        ticking = threading.Thread(target=tick, daemon=True)
+        ticking.start()
+        try:
+            yield
+        finally:
+            over.set()
+            ticking.join()
 
 
 def _unseen(more: int) -> None:
