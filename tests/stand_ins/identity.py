@@ -8,6 +8,7 @@ import threading
 from base64 import urlsafe_b64decode
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 from cryptography.hazmat.primitives import serialization
@@ -24,7 +25,7 @@ class IdentityStandIn:
 
     Attributes:
         may_act_as: For each account, the accounts that may ask for its tokens.
-        requests: What was asked for, by path, with the Authorization header and the body.
+        requests: What was asked for, by path, with the headers and the body.
         refusal: What a key is answered with instead of a token.
     """
 
@@ -102,9 +103,9 @@ class IdentityStandIn:
         delegates = [each.partition("projects/-/serviceAccounts/")[2] for each in body["delegates"]]
         if not all(delegates):
             return 400, {"error": {"code": 400, "message": "Invalid delegate format."}}
-        asking = headers.get("Authorization", "").removeprefix("Bearer token-of-")
+        asking = headers.get("authorization", "").removeprefix("Bearer token-of-")
         chain = [asking, *delegates, account]
-        for asks, acts in zip(chain, chain[1:], strict=False):
+        for asks, acts in pairwise(chain):
             if asks not in self.may_act_as.get(acts, set()):
                 message = (
                     "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it "
@@ -127,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-        headers = dict(self.headers)
+        headers = {name.lower(): value for name, value in self.headers.items()}
         self.service.requests.append((self.path, headers, body))
         status, answer = self.service.answer(self.path, headers, body)
         content = json.dumps(answer).encode()

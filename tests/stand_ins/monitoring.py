@@ -26,6 +26,8 @@ from google.protobuf import empty_pb2
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.stand_ins.tls import Certificate
+
 # google.api.MonitoredResource types that custom metrics may be written for.
 RESOURCES = {
     "generic_task": {"project_id", "location", "namespace", "job", "task_id"},
@@ -56,11 +58,20 @@ class Metric:
 
 
 class MonitoringStandIn:
-    """`projects.timeSeries.create` and `.list` of any project, on a port of this machine."""
+    """`projects.timeSeries.create` and `.list` of any project, on a port of this machine.
 
-    def __init__(self) -> None:
+    Attributes:
+        requests: What was asked for.
+        callers: Of each request, its authorization.
+
+    Args:
+        certificate: For "localhost". None speaks without TLS, and so receives no token.
+    """
+
+    def __init__(self, certificate: Certificate | None = None) -> None:
         self.metrics: dict[str, Metric] = {}
         self.requests: list[Any] = []
+        self.callers: list[str | None] = []
         self._faults: deque[Fault] = deque()
         self._lock = threading.Lock()
         self._server = grpc.server(ThreadPoolExecutor(4))
@@ -75,7 +86,11 @@ class MonitoringStandIn:
         self._server.add_generic_rpc_handlers(
             [grpc.method_handlers_generic_handler("google.monitoring.v3.MetricService", methods)]
         )
-        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        if certificate is None:
+            self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        else:
+            secure = grpc.ssl_server_credentials([(certificate.private, certificate.public)])
+            self.address = f"localhost:{self._server.add_secure_port('localhost:0', secure)}"
 
     def __enter__(self) -> Self:
         self._server.start()
@@ -96,6 +111,8 @@ class MonitoringStandIn:
         def handle(request: Any, context: grpc.ServicerContext) -> Any:
             with self._lock:
                 self.requests.append(request)
+                told = dict(context.invocation_metadata())
+                self.callers.append(told.get("authorization"))
                 fault = self._faults.popleft() if self._faults else None
                 if fault and not fault.after:
                     context.abort(fault.code, "a fault of the test's")

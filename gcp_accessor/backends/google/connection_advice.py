@@ -24,6 +24,8 @@ SIGN_IN = (
     "sign in with `gcloud auth application-default login`, or let the job run as a service "
     "account; on a folder instead of Google Cloud, give local="
 )
+# How gRPC tells that no token was to be had.
+WITHOUT_ID = "Getting metadata from plugin failed"
 _IMPERSONATE = (
     "to act as another service account, the one who asks needs "
     "roles/iam.serviceAccountTokenCreator on it, and the project the API "
@@ -54,8 +56,7 @@ def connection_advice(error: BaseException, host: str) -> str | None:
     match error:
         case Unauthorized() | Unauthenticated():
             return f"{SIGN_IN}. If you are signed in, {_clock()}"
-        case ServiceUnavailable() if "metadata from plugin failed" in str(error):
-            # How gRPC tells that no token was to be had.
+        case ServiceUnavailable() if WITHOUT_ID in str(error):
             return _identity(str(error))
         case Forbidden() if "serviceusage.services.use" in str(error):
             return _CHARGE

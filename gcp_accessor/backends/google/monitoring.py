@@ -17,12 +17,12 @@ from google.api_core.exceptions import (
     RetryError,
     ServiceUnavailable,
 )
-from google.api_core.retry import Retry, if_exception_type
+from google.api_core.retry import Retry
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.monitoring_v3 import MetricServiceClient, TimeSeries
 
 from gcp_accessor.backends import Distribution, MetricKind, Point, Task
-from gcp_accessor.backends.google.connection_advice import SIGN_IN
+from gcp_accessor.backends.google.connection_advice import WITHOUT_ID, SIGN_IN
 from gcp_accessor.backends.google.monitoring_advice import advised
 from gcp_accessor.metric_values import (
     BUCKET_GROWTH,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 _SERIES_IN_A_REQUEST = 200
 _SECONDS = 12.0
 _MICROSECOND = timedelta(microseconds=1)
-_UNAVAILABLE = if_exception_type(ServiceUnavailable)
 
 
 class GoogleMetrics:
@@ -63,7 +62,7 @@ class GoogleMetrics:
         self._seconds = timeout or _SECONDS
         # The client itself retries no write.
         self._retry = retry or Retry(
-            predicate=_UNAVAILABLE, initial=0.2, maximum=3.0, timeout=self._seconds
+            predicate=_is_out_of_reach, initial=0.2, maximum=3.0, timeout=self._seconds
         )
 
     def write(self, points: Sequence[Point]) -> None:
@@ -140,6 +139,11 @@ class GoogleMetrics:
                     error.add_note(SIGN_IN)
                     raise
             return self._built, self._project
+
+
+def _is_out_of_reach(error: BaseException) -> bool:
+    # Where there is no token, gRPC says the same, and google-auth has tried long enough.
+    return isinstance(error, ServiceUnavailable) and WITHOUT_ID not in error.message
 
 
 def _project_of(credentials: Credentials | None) -> str:
