@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 I = TypeVar("I")  # noqa: E741 - an item, beside its result
 R = TypeVar("R")
 
+_NAME = "gcp-accessor-transfer"
+# Between two tries of Google's retry, which ends rather than pause beyond its end.
 _LONGEST_PAUSE = 60.0
 
 
@@ -110,7 +112,8 @@ class Transfer:
             TransferFailed: some of several items failed. A single one raises its own error.
         """
         waiting = deque(enumerate(items))
-        outcomes: queue.SimpleQueue[tuple[int, R | None, Exception | None]] = queue.SimpleQueue()
+        outcomes: queue.SimpleQueue[tuple[int, R | None, Exception | None, int]]
+        outcomes = queue.SimpleQueue()
 
         def work() -> None:
             while True:
@@ -119,26 +122,26 @@ class Transfer:
                 except IndexError:
                     return
                 try:
-                    outcomes.put((at, action(item), None))
+                    outcomes.put((at, action(item), None, 0))
                 except Exception as error:
-                    outcomes.put((at, None, error))
+                    dropped = 0 if isinstance(error, goes_on_after) else _emptied(waiting)
+                    outcomes.put((at, None, error, dropped))
 
         for _ in range(min(self._max_workers, len(items))):
             # Each in the caller's context, so that traces keep together.
             run = contextvars.copy_context().run
-            threading.Thread(target=run, args=(work,), daemon=True).start()
+            threading.Thread(target=run, args=(work,), name=_NAME, daemon=True).start()
         results: dict[int, R] = {}
         errors: dict[int, Exception] = {}
         expected, is_late = len(items), False
         try:
             while len(results) + len(errors) < expected and not is_late:
-                at, result, error = outcomes.get(timeout=self.remaining())
+                at, result, error, dropped = outcomes.get(timeout=self.remaining())
+                expected -= dropped
                 if error is None:
                     results[at] = cast("R", result)
                 elif not (is_late := self._is_late(error)):
                     errors[at] = error
-                    if not isinstance(error, goes_on_after):
-                        expected -= _emptied(waiting)
         except queue.Empty:
             is_late = True
         finally:
@@ -158,7 +161,6 @@ class Transfer:
 
         if self._until is None:
             return False
-        # Google's retry ends rather than pause beyond its end.
         margin = _LONGEST_PAUSE if isinstance(error, RetryError) else 0
         return time.monotonic() + margin >= self._until
 

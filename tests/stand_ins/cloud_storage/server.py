@@ -89,17 +89,19 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def _answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        path = urlsplit(self.path).path
-        self.service.requests.append(f"{self.command} {path}")
-        self.service.callers.append((self.client_address[1], self.headers.get("Authorization")))
-        fault = self.service.faults.next(self.command)
         try:
-            self._send(*self._met(fault, path, body), fault=fault)
-        except Refused as refused:
-            error = {"code": refused.status, "message": refused.message}
-            self._send(refused.status, json.dumps({"error": error}).encode(), {})
-        except (_Dropped, BrokenPipeError, ConnectionResetError):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            path = urlsplit(self.path).path
+            self.service.requests.append(f"{self.command} {path}")
+            fault = self.service.faults.next(self.command)
+            try:
+                answer = self._met(fault, path, body)
+            except Refused as refused:
+                error = {"code": refused.status, "message": refused.message}
+                answer = refused.status, json.dumps({"error": error}).encode(), {}
+            self._send(*answer, fault)
+        except (_Dropped, ConnectionError):
+            # Ours, or the caller hung up.
             self.close_connection = True
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815
@@ -245,9 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers["Content-Range"] = f"bytes {start}-{end}/{len(content)}"
         return 206, content[start : end + 1], headers
 
-    def _send(
-        self, status: int, body: bytes, headers: dict[str, str], fault: Fault | None = None
-    ) -> None:
+    def _send(self, status: int, body: bytes, headers: dict[str, str], fault: Fault) -> None:
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **headers}.items():
             self.send_header(name, value)
@@ -255,10 +255,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        if fault and fault.kind == "cut":
+        if fault.kind == "cut":
             self.wfile.write(body[: fault.after])
             raise _Dropped
-        if fault and fault.kind == "trickle":
+        if fault.kind == "trickle":
             for start in range(0, len(body), _PIECE):
                 self.wfile.write(body[start : start + _PIECE])
                 time.sleep(fault.seconds)
