@@ -22,7 +22,7 @@ from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.monitoring_v3 import MetricServiceClient, TimeSeries
 
 from gcp_accessor.backends import Distribution, MetricKind, Point, Task
-from gcp_accessor.backends.google.connection_advice import WITHOUT_ID, SIGN_IN
+from gcp_accessor.backends.google.connection_advice import SIGN_IN, WITHOUT_ID
 from gcp_accessor.backends.google.monitoring_advice import advised
 from gcp_accessor.metric_values import (
     BUCKET_GROWTH,
