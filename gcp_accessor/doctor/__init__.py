@@ -80,6 +80,9 @@ def _google_cloud(
     dataset: str | None,
     addresses: services.Addresses,
 ) -> list[Finding]:
+    # Here, because threads that import the same modules at once see them half made.
+    import google.auth.transport.requests  # noqa: F401
+
     answers = [
         (service, begin(partial(services.reach, service)))
         for service in services.services(addresses)

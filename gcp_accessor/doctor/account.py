@@ -81,7 +81,7 @@ def _no_account(error: Exception) -> Finding:
     named = os.environ.get(_FILE_VARIABLE)
     text = _line(error)
     if named:
-        advice = (f"{_FILE_VARIABLE} is {named}: correct it, or unset it and {_SIGN_IN}",)
+        advice = (f"correct {_FILE_VARIABLE}, or unset it and {_SIGN_IN}",)
         return Finding(PART, "account", "bad", f"the credentials cannot be used: {text}", advice)
     from google.auth.exceptions import DefaultCredentialsError
 
@@ -98,8 +98,9 @@ def _sign_in(credentials: Any, where: str, impersonate: Sequence[str]) -> Findin
     try:
         begin(functools.partial(credentials.refresh, request)).result(_SIGN_IN_SECONDS)
     except Exception as error:
-        text = f"{_name(credentials)}, {where}, gets no token: {_line(error)}"
-        return Finding(PART, "account", "bad", text, _why_no_token(error, impersonate))
+        why, *advice = _why_no_token(error, impersonate)
+        text = f"{_name(credentials)}, {where}, gets no token: {why}"
+        return Finding(PART, "account", "bad", text, tuple(advice))
     name = _name(credentials)
     if _is_person(credentials):
         name = _address_of_person(credentials) or name
@@ -107,23 +108,27 @@ def _sign_in(credentials: Any, where: str, impersonate: Sequence[str]) -> Findin
 
 
 def _why_no_token(error: Exception, impersonate: Sequence[str]) -> tuple[str, ...]:
+    """Return what is wrong, and then what to do about it."""
     from google.auth.exceptions import TransportError
 
-    text = str(error).lower()
     if isinstance(error, TransportError | TookTooLong):
-        return ("the network does not lead to Google: see the lines below",)
-    if "jwt" in text and ("time" in text or "iat" in text or "lived" in text):
-        return ("this machine's clock is wrong; set it, best by NTP",)
+        return ("Google's sign-in is not reached", "see what the lines below say of the network")
+    said = _line(error)
+    text = said.lower()
+    if "jwt" in text and ("time" in text or "iat" in text):
+        return (said, "this machine's clock is wrong; set it, best by NTP")
+    if "reauth" in text or "rapt" in text:
+        return (said, f"the organisation wants it again; {_SIGN_IN}")
     if impersonate:
         return (
-            f"you need roles/iam.serviceAccountTokenCreator on {impersonate[0]}, and the IAM "
-            "Service Account Credentials API: gcloud services enable iamcredentials.googleapis.com",
+            said,
+            f"to act as {impersonate[0]} takes roles/iam.serviceAccountTokenCreator on it, and "
+            "the API: gcloud services enable iamcredentials.googleapis.com",
         )
-    if "rapt" in text or "reauth" in text:
-        return (f"your organisation asks you to sign in again: {_SIGN_IN.partition(': ')[2]}",)
     return (
-        f"the sign-in is revoked, over, or its key deleted; {_SIGN_IN}",
-        "or give the job another service account or key",
+        said,
+        "the sign-in is revoked or over, or the account's key deleted",
+        f"{_SIGN_IN}; or give the job another service account",
     )
 
 
@@ -212,6 +217,7 @@ def _project_alone(given: str | None) -> list[Finding]:
 
 
 def _line(error: BaseException) -> str:
-    # google-auth keeps what the server said as a second argument.
-    text = str(error.args[0]) if error.args else ""
-    return " ".join(text.split()) or type(error).__name__
+    # google-auth keeps what the server said as a second argument, and why a key does not load
+    # as the cause.
+    parts = [str(each.args[0]) for each in (error, error.__cause__) if each and each.args]
+    return " ".join(": ".join(parts).split()) or type(error).__name__
