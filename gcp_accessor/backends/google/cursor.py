@@ -61,9 +61,10 @@ class GoogleCursor:
         if not self._has_rows:
             return
         with advice():
-            for row in self._job.result(page_size=_PAGE_ROWS):
-                # Row.values() copies every value deeply; they are nobody else's.
-                yield list(row[:])
+            for page in self._job.result(page_size=_PAGE_ROWS).pages:
+                for row in page:
+                    # Row.values() copies every value deeply; they are nobody else's.
+                    yield list(row[:])
 
     def batches(self, max_rows: int) -> Iterator[RecordBatch]:
         """The rows in Arrow, in messages or pages of the service's size.
