@@ -93,9 +93,9 @@ def write(
 
 def _encoded(data: object, format: Format) -> bytes:
     if format == "json":
-        return json_text.document_of(data).encode()
+        return csv_text.utf8(json_text.document_of(data), "the document")
     if format == "text" and isinstance(data, str):
-        return data.encode()
+        return csv_text.utf8(data, "the text")
     if format == "bytes" and isinstance(data, bytes | bytearray | memoryview):
         return bytes(data)
     wanted = "a str" if format == "text" else "bytes"

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from gcp_accessor.arrow import arrow_schema
+from gcp_accessor.schema import Column
 from gcp_accessor.tabular.arrow_files import file_of, pieces_of, reader_of
 from gcp_accessor.tabular.arrow_texts import texts_of
 from gcp_accessor.tabular.csv_text import line_of, text_of, utf8
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gcp_accessor.backends import ObjectWriter
 
@@ -52,22 +56,55 @@ def write_csv(data: Any, sink: ObjectWriter, header: Sequence[str] | None) -> in
     return rows
 
 
-def read_csv(file: BinaryIO, where: str) -> pa.Table:
-    """Return the rows of a CSV file with a header, each column's type found from all its values.
+def read_csv(file: BinaryIO, where: str, types: Mapping[str, str] | None = None) -> pa.Table:
+    """Return the rows of a CSV file with a header.
+
+    Args:
+        types: Columns' types in BigQuery's words. Of each other column the type is the
+            narrowest that holds all of its values: "007" is a 7 there.
 
     Raises:
-        ValueError: it is not CSV with a header.
+        ValueError: it is not CSV with a header, or a value is not of its column's type.
     """
+    columns = tuple(Column(name, kind) for name, kind in (types or {}).items())
+    for column in columns:
+        if column.type in ("STRUCT", "BYTES"):
+            raise ValueError(f"{column.name!r} is to be {column.type}, which is not read from CSV")
+    # Read-ahead for a look at the header; what it wraps is its opener's to close.
+    ahead = file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast("Any", file))
     try:
-        return pa_csv.read_csv(
-            file,
-            parse_options=pa_csv.ParseOptions(newlines_in_values=True),
+        table = pa_csv.read_csv(
+            ahead,
+            parse_options=pa_csv.ParseOptions(
+                newlines_in_values=True,
+                # Of one column, an empty line is a NULL.
+                ignore_empty_lines=_width(ahead.peek(1)) > 1,
+            ),
             convert_options=pa_csv.ConvertOptions(
-                null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+                column_types=arrow_schema(columns),
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
             ),
         )
     except pa.ArrowInvalid as error:
         raise ValueError(f"{where} is not CSV with a header: {error}") from error
+    finally:
+        if ahead is not file and not ahead.closed:
+            ahead.detach()
+    absent = [column.name for column in columns if column.name not in table.column_names]
+    if absent:
+        raise ValueError(
+            f"{where} has no column {absent[0]!r}; it has {', '.join(table.column_names)}"
+        )
+    if any(map(pa.types.is_binary, table.schema.types)):
+        raise ValueError(f"{where} is not UTF-8 text; save it as UTF-8")
+    return table
+
+
+def _width(head: bytes) -> int:
+    text = io.StringIO(head.decode(errors="replace"), newline="")
+    return len(next(csv.reader(text), ()))
 
 
 def _texts_of_stream(reader: pa.RecordBatchReader) -> Iterator[list[pa.Array]]:

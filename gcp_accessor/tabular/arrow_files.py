@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -21,10 +22,25 @@ _PIECE_BYTES = 1 << 24
 
 
 def reader_of(data: Any) -> pa.RecordBatchReader:
-    """Return a DataFrame's, an Arrow table's or another Arrow producer's rows as a stream."""
+    """Return a DataFrame's, an Arrow table's or another Arrow producer's rows as a stream.
+
+    Raises:
+        ValueError: it has no columns, or two of one name.
+    """
+    kind = type(data).__name__
     if type(data).__module__.partition(".")[0] == "pandas":
+        _check_names(kind, [str(name) for name in data.columns])
         data = pa.Table.from_pandas(data, preserve_index=False)
-    return pa.RecordBatchReader.from_stream(data)
+    reader = pa.RecordBatchReader.from_stream(data)
+    _check_names(kind, reader.schema.names)
+    return reader
+
+
+def _check_names(kind: str, names: Sequence[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice or not names:
+        found = f"names the column {twice[0]!r} twice" if twice else "has no columns"
+        raise ValueError(f"the {kind} {found}")
 
 
 def reader_of_rows(rows: Iterable[Sequence[object]], names: Sequence[str]) -> pa.RecordBatchReader:

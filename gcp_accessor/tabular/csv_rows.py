@@ -18,6 +18,8 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _GAPS = (",,", ",\n", "\n,", "\n\n", ",\r", "\r,", "\r\r", "\n\r")
 # The csv module refuses fields over 128 KiB; BigQuery takes 100 MB.
 _MAX_FIELD = 2**31 - 1
+_ENDS = ",\r\n"
+_EMPTY = re.compile(r"(?<=[,\n])(?=[,\r\n])|(?<=\r)(?=[,\r])")
 _FIELD = re.compile(r'(?:\A|,)("[^"]*(?:""[^"]*)*"|[^,]*)')
 
 
@@ -113,7 +115,7 @@ def _text(content: bytes, where: str) -> str:
 
 
 def _with_nulls(rows: list[list[str]], text: str, width: int) -> list[Row]:
-    """The csv module reads `,,` and `,"",` alike: where both are there, the raw text decides."""
+    """The csv module reads `,,` and `,"",` alike: where both are there, the text decides."""
     read = cast("list[Row]", rows)
     empty = [at for at, row in enumerate(rows) if not row or "" in row]
     if not empty:
@@ -122,13 +124,37 @@ def _with_nulls(rows: list[list[str]], text: str, width: int) -> list[Row]:
         for at in empty:
             read[at] = [value or None for value in rows[at]]
     elif text[0] == "," or text[-1] == "," or any(gap in text for gap in _GAPS):
-        read = _by_their_text(text)
+        read = _marked(text) or _by_their_text(text)
     if width > 1:
         return [row for row in read if row]
     return [row or [None] for row in read]
 
 
+def _marked(text: str) -> list[Row] | None:
+    """The rows, read with a mark in every empty field; None if quotes stand within a field."""
+    mark = "\0"
+    while mark in text:
+        mark += "\0"
+    ended = text if text[-1] in "\r\n" else f"{text}\n"
+    # By turns what is outside quotes and what is inside. Of an escaped quote nothing is outside.
+    pieces = f"\n{ended}".split('"')
+    outside = dict.fromkeys(pieces[::2])
+    fields = all(piece[0] in _ENDS and piece[-1] in _ENDS for piece in outside if piece)
+    if not fields or len(pieces) % 2 == 0:
+        return None
+    marked = {piece: _EMPTY.sub(mark, piece) for piece in outside}
+    pieces[::2] = [marked[piece] for piece in pieces[::2]]
+    source = io.StringIO('"'.join(pieces)[1:], newline="")
+    return [
+        ([None if value == mark else value for value in row] if row != [mark] else [])
+        if mark in row
+        else cast("Row", row)
+        for row in csv.reader(source, strict=True)
+    ]
+
+
 def _by_their_text(text: str) -> list[Row]:
+    """The rows, each of them that has empty fields beside what it was read from: slow."""
     raw: list[str] = []
 
     def noted() -> Iterator[str]:

@@ -23,7 +23,13 @@ def document_of(value: object) -> str:
         TypeError: something in it has no place in JSON.
         ValueError: so has NaN.
     """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2, default=_known)
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2, default=_known)
+    except ValueError as error:
+        raise ValueError(
+            f"the value cannot be JSON, which has no NaN, no Infinity and no circles: {error}; "
+            "give None, or write .ndjson, where they are texts"
+        ) from error
     return f"{text}\n"
 
 

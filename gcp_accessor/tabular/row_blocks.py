@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Set, Sized
 from itertools import chain, islice
 from operator import itemgetter
@@ -43,6 +44,9 @@ class RowBlocks:
         self._records = isinstance(first, Mapping)
         names = list(first) if isinstance(first, Mapping) and header is None else header
         self.names = None if names is None else list(names)
+        twice = [name for name, count in Counter(self.names).items() if count > 1]
+        if twice:
+            raise ValueError(f"the header names the column {twice[0]!r} twice")
         self._width = None if self.names is None else len(self.names)
         self.taken = 0
 
