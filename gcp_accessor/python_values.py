@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any, cast
 
+from gcp_accessor.arguments import check_text
 from gcp_accessor.schema import Column
 from gcp_accessor.type_names import type_name
 
@@ -132,6 +133,7 @@ def _scalar_type(name: str, value: object) -> str:
         case float():
             return "FLOAT64"
         case str():
+            check_text(repr(name), value)
             return "STRING"
         case bytes():
             return "BYTES"
@@ -209,6 +211,7 @@ def _coerce_scalar(value: object, type_text: str) -> object:
             json.loads(value)
             return value
         case "STRING" | "GEOGRAPHY" | "INTERVAL", str():
+            value.encode()
             return value
     raise TypeError
 

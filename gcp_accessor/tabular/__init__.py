@@ -16,7 +16,7 @@ from gcp_accessor.tabular.row_blocks import RowBlocks, values_of
 from gcp_accessor.tabular.streams import compressed, decompressed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import ModuleType
 
     from gcp_accessor.backends import ObjectWriter
@@ -170,12 +170,14 @@ def read(
     *,
     where: str,
     max_bytes: int | None = None,
+    types: Mapping[str, str] | None = None,
 ) -> Any:
     """Return a file's content in one of the forms of `As`.
 
     Args:
         format: What the file holds; None if it is not known, which gives bytes or text.
         where: The object's address, for messages.
+        types: For CSV as a frame or Arrow, columns' types in BigQuery's words.
         max_bytes: As for `streams.decompressed`.
 
     Raises:
@@ -192,24 +194,62 @@ def read(
     if kind == "parquet":
         return _of_table(_arrow_files("reading Parquet").read_parquet(file, where), form, where)
     unpacked = decompressed(file, where=where, required=kind.endswith(".gz"), max_bytes=max_bytes)
-    if kind.startswith("csv") and form in ("arrow", "dataframe"):
+    if form in ("text", "json"):
+        with _text(unpacked, where) as text:
+            return text.read() if form == "text" else json_text.value_of(text.read(), where)
+    if kind.startswith("csv"):
+        if form in ("rows", "records"):
+            return [row for block in _csv_blocks(unpacked, form, where, None) for row in block]
         _arrow_files("reading into a frame or Arrow")
         from gcp_accessor.tabular import arrow_csv
 
-        return _of_table(arrow_csv.read_csv(unpacked, where), form, where)
-    if kind.startswith("csv") and form in ("rows", "records"):
-        blocks: Iterator[list[Any]] = csv_rows.blocks_of(unpacked, where)
-        if form == "records":
-            blocks = csv_rows.records_of(blocks, where)
-        return [row for block in blocks for row in block]
-    with _text(unpacked, where) as text:
-        if form == "text":
-            return text.read()
-        if form == "json":
-            return json_text.value_of(text.read(), where)
-        if kind.startswith("ndjson"):
+        return _of_table(arrow_csv.read_csv(unpacked, where, types), form, where)
+    if kind.startswith("ndjson"):
+        with _text(unpacked, where) as text:
             return _of_records(list(json_text.records_of(text, where)), form, where)
     raise ValueError(f"{where} has no rows: its name says neither CSV, NDJSON nor Parquet")
+
+
+def blocks(
+    file: BinaryIO,
+    format: Format | None,
+    form: Literal["rows", "records"],
+    *,
+    where: str,
+    header: Sequence[str] | None = None,
+    max_bytes: int | None = None,
+) -> Iterator[Iterable[Any]]:
+    """Yield a file's rows or records in blocks, as `read` returns them all at once.
+
+    Args:
+        header: The names of the columns of CSV whose first row does not say them.
+
+    Raises:
+        ValueError: the format has no such rows.
+        MissingExtra: pyarrow is needed and is not installed.
+    """
+    kind = format or "bytes"
+    if header is not None and not kind.startswith("csv"):
+        raise ValueError(f"{where} is not CSV, and names its columns itself; leave header= out")
+    if kind == "parquet" and form == "records":
+        yield from _arrow_files("reading Parquet").parquet_records(file, where)
+        return
+    unpacked = decompressed(file, where=where, required=kind.endswith(".gz"), max_bytes=max_bytes)
+    if kind.startswith("csv"):
+        yield from _csv_blocks(unpacked, form, where, header)
+    elif kind.startswith("ndjson") and form == "records":
+        with _text(unpacked, where) as text:
+            yield json_text.records_of(text, where)
+    else:
+        wanted = "CSV" if form == "rows" else "CSV, NDJSON or Parquet"
+        raise ValueError(f"{where} has no {form} to go through: its name does not say {wanted}")
+
+
+def _csv_blocks(
+    file: BinaryIO, form: As, where: str, header: Sequence[str] | None
+) -> Iterator[list[Any]]:
+    found = csv_rows.blocks_of(file, where)
+    return found if form == "rows" else csv_rows.records_of(found, where, header)
 
 
 def _of_records(records: list[dict[str, object]], form: As, where: str) -> Any:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # A Parquet row group, and the rows held at a time.
 _GROUP_ROWS = 1 << 17
 _PIECE_BYTES = 1 << 24
+_ROWS_READ = 1 << 12
 
 
 def reader_of(data: Any) -> pa.RecordBatchReader:
@@ -105,6 +106,20 @@ def read_parquet(file: BinaryIO, where: str) -> pa.Table:
         return pq.read_table(file)
     except pa.ArrowInvalid as error:
         raise ValueError(f"{where} is not Parquet: {error}") from error
+
+
+def parquet_records(file: BinaryIO, where: str) -> Iterator[list[dict[str, object]]]:
+    """Yield the records of a Parquet file, a block of rows at a time.
+
+    Raises:
+        ValueError: it is not Parquet.
+    """
+    try:
+        parquet = pq.ParquetFile(file)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{where} is not Parquet: {error}") from error
+    for batch in parquet.iter_batches(batch_size=_ROWS_READ):
+        yield batch.to_pylist()
 
 
 def table_of(records: Sequence[dict[str, object]], where: str) -> pa.Table:
