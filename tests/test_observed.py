@@ -17,9 +17,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from gcp_accessor import LoadFailed
+from gcp_accessor.backends.duckdb.warehouse import DuckDBWarehouse
+from tests.stand_ins.bigquery import BigQueryStandIn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from opentelemetry.sdk.trace import ReadableSpan
 
@@ -88,6 +91,40 @@ def test_a_query_is_told_with_what_it_cost(
     [record] = [each for each in heard.records if each.levelno == logging.INFO]
     assert record.__dict__["job_id"] == result.stats.job_id
     assert record.getMessage().startswith("query done: seconds=")
+
+
+def test_a_submitted_query_is_told_once_when_it_has_ended(
+    exams: BigQueryAccessor, heard: pytest.LogCaptureFixture, spans: InMemorySpanExporter
+) -> None:
+    spans.clear()
+
+    job = exams.submit("SELECT 1 AS n")
+    before = [each for each in heard.records if each.levelno == logging.INFO]
+    job.result()
+    job.result()
+
+    assert before == []
+    assert told(heard, "submit")["job_id"] == job.job_id
+    [record] = [each for each in heard.records if each.levelno == logging.INFO]
+    assert record.__dict__["operation"] == "query"
+    assert record.__dict__["job_id"] == job.job_id
+    assert record.__dict__["rows"] == 1
+    assert [each.name for each in of_ours(spans)] == ["submit", "query"]
+
+
+def test_waiting_for_a_while_is_no_failure_of_the_query(
+    tmp_path: Path, heard: pytest.LogCaptureFixture
+) -> None:
+    with BigQueryStandIn(DuckDBWarehouse(tmp_path)) as service, service.accessor() as accessor:
+        service.job_seconds = 0.5
+        job = accessor.submit("SELECT 1 AS n")
+
+        with pytest.raises(TimeoutError):
+            job.result(timeout=0.05)
+        job.result()
+
+    assert "failed" not in heard.text
+    assert told(heard, "query")["rows"] == 1
 
 
 def test_a_load_is_told_with_its_table_and_rows(

@@ -77,9 +77,40 @@ class _Observed:
             with operation, operation.current():
                 result = method(*arguments, **options)
                 operation.learn(_got(result))
-                return result
+            if name == "submit":
+                return _Started(result, begin(_NAMES["run"], logging.INFO, _given(given)))
+            return result
 
         return call
+
+
+class _Started:
+    """Stands before a started query: the first wait that sees its end tells what it cost."""
+
+    def __init__(self, running: Any, operation: Operation) -> None:
+        self._running = running
+        self._operation: Operation | None = operation.__enter__()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._running, name)
+
+    def result(self, timeout: float | None = None) -> Any:
+        operation = self._operation
+        if operation is None:
+            return self._running.result(timeout)
+        try:
+            with operation.current():
+                cursor = self._running.result(timeout)
+        except Exception as error:
+            # Not the query's end, but that of the caller's patience.
+            if type(error) is not TimeoutError:
+                self._operation = None
+                operation.__exit__(type(error), error, None)
+            raise
+        self._operation = None
+        operation.learn(_got(cursor))
+        operation.__exit__(None, None, None)
+        return cursor
 
 
 @contextmanager
@@ -152,6 +183,8 @@ def _got(result: object) -> dict[str, object]:
             "slot_milliseconds": stats.slot_milliseconds,
         }
     match result:
+        case _ if hasattr(result, "job_id"):
+            return {"job_id": result.job_id}
         case StoredObject():
             return {"generation": result.generation, "bytes": result.size}
         case Estimate():
