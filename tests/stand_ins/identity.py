@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import re
 import threading
-from base64 import urlsafe_b64decode
+from base64 import b64decode, b64encode, urlsafe_b64decode
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_IMPERSONATION = re.compile(r"/v1/projects/-/serviceAccounts/([^/:]+):generateAccessToken")
+_IMPERSONATION = re.compile(
+    r"/v1/projects/-/serviceAccounts/([^/:]+):(generateAccessToken|signBlob)"
+)
 
 
 class IdentityStandIn:
@@ -27,12 +29,14 @@ class IdentityStandIn:
         may_act_as: For each account, the accounts that may ask for its tokens.
         requests: What was asked for, by path, with the headers and the body.
         refusal: What a key is answered with instead of a token.
+        keys: What signs for each account that has no key of its own to give out.
     """
 
     def __init__(self) -> None:
         self.may_act_as: dict[str, set[str]] = {}
         self.requests: list[tuple[str, dict[str, str], Any]] = []
         self.refusal: dict[str, str] | None = None
+        self.keys: dict[str, rsa.RSAPrivateKey] = {}
         handler = type("Handler", (_Handler,), {"service": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
@@ -54,6 +58,11 @@ class IdentityStandIn:
     def impersonation_url(self) -> str:
         """Where tokens of other accounts are asked for, with a place for the account."""
         return f"{self.url}/v1/projects/-/serviceAccounts/{{}}:generateAccessToken"
+
+    @property
+    def signing_url(self) -> str:
+        """Where signatures of other accounts are asked for, with a place for the account."""
+        return f"{self.url}/v1/projects/-/serviceAccounts/{{}}:signBlob"
 
     def key_file(self, folder: Path, account: str, project: str = "a-project") -> Path:
         """Write a key of a service account, as the console gives it out."""
@@ -82,7 +91,7 @@ class IdentityStandIn:
         found = _IMPERSONATION.fullmatch(path)
         if found is None:
             return 404, {"error": {"code": 404, "message": f"no {path} here"}}
-        return self._act_as(found[1], headers, json.loads(body))
+        return self._act_as(found[1], headers, json.loads(body), found[2])
 
     def _token(self, body: str) -> tuple[int, dict[str, Any]]:
         if self.refusal is not None:
@@ -98,9 +107,11 @@ class IdentityStandIn:
         }
 
     def _act_as(
-        self, account: str, headers: dict[str, str], body: dict[str, Any]
+        self, account: str, headers: dict[str, str], body: dict[str, Any], verb: str
     ) -> tuple[int, dict[str, Any]]:
-        delegates = [each.partition("projects/-/serviceAccounts/")[2] for each in body["delegates"]]
+        delegates = [
+            each.partition("projects/-/serviceAccounts/")[2] for each in body.get("delegates") or ()
+        ]
         if not all(delegates):
             return 400, {"error": {"code": 400, "message": "Invalid delegate format."}}
         asking = headers.get("authorization", "").removeprefix("Bearer token-of-")
@@ -114,6 +125,10 @@ class IdentityStandIn:
                 return 403, {
                     "error": {"code": 403, "message": message, "status": "PERMISSION_DENIED"}
                 }
+        if verb == "signBlob":
+            message = b64decode(body["payload"])
+            signed = self.keys[account].sign(message, padding.PKCS1v15(), hashes.SHA256())
+            return 200, {"keyId": "1", "signedBlob": b64encode(signed).decode()}
         expires = datetime.now(UTC) + timedelta(hours=1)
         return 200, {
             "accessToken": f"token-of-{account}",
