@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
+
+from gcp_accessor.backends.duckdb.warehouse import DuckDBWarehouse
+from tests.stand_ins.bigquery import BigQueryStandIn
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEAVY = ("duckdb", "google", "numpy", "pandas", "pyarrow", "requests", "sqlglot")
 PREAMBLE = f"""
@@ -93,4 +100,33 @@ for form in (result.to_arrow, result.to_dataframe, lambda: next(result.batches()
         assert "pip install 'gcp-accessor[pandas]'" in str(error)
     else:
         raise AssertionError(form)
+""")
+
+
+@pytest.mark.parametrize("blocked", [(), ("IPython", "grpc", "numpy", "pandas", "pyarrow", "tqdm")])
+def test_a_first_query_imports_nothing_heavy_that_googles_client_does_not(
+    tmp_path: Path, blocked: tuple[str, ...]
+) -> None:
+    with BigQueryStandIn(DuckDBWarehouse(tmp_path)) as service:
+        run(f"""
+sys.modules.update(dict.fromkeys({blocked!r}))
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+
+client = bigquery.Client(
+    project={service.project!r},
+    credentials=AnonymousCredentials(),
+    client_options={{"api_endpoint": {service.url!r}}},
+)
+# It imports pandas and pyarrow by itself, where they are installed.
+theirs = set(sys.modules)
+from gcp_accessor import BigQueryAccessor
+
+with BigQueryAccessor(client=client) as warehouse:
+    assert warehouse.query("SELECT @n AS n", {{"n": 1}}).rows() == [[1]]
+heavy = {{"IPython", "duckdb", "numpy", "pandas", "pyarrow", "sqlglot", "tqdm"}}
+ours = set(sys.modules) - theirs
+added = [name for name in ours if name.partition(".")[0] in heavy]
+google = [name for name in ours if name.startswith("google.cloud.")]
+assert not added + google, added + google
 """)
