@@ -40,7 +40,11 @@ def _tracer() -> Any:
     # Whoever has set up tracing has imported it. So a program without it pays nothing, and
     # one that has OpenTelemetry installed, as a part of Google's clients, imports none of it.
     trace = sys.modules.get("opentelemetry.trace")
-    return None if trace is None else trace.get_tracer("gcp_accessor")
+    if trace is None:
+        return None
+    provider = trace.get_tracer_provider()
+    nobody_traces = isinstance(provider, trace.ProxyTracerProvider)
+    return None if nobody_traces else provider.get_tracer("gcp_accessor")
 
 
 class Operation(AbstractContextManager["Operation"]):
