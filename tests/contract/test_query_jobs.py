@@ -15,7 +15,7 @@ from gcp_accessor.errors import CostLimitExceeded, QueryTimeout
 if TYPE_CHECKING:
     from gcp_accessor import BigQueryAccessor
 
-# Minutes of work for DuckDB, on any machine; a service takes as long as it is told to.
+# Minutes of work on any machine.
 ENDLESS = """
 SELECT COUNT(*) AS n
 FROM UNNEST(GENERATE_ARRAY(1, 300000)) AS a
@@ -82,6 +82,54 @@ def test_a_handle_says_what_is_known_without_asking(exams: BigQueryAccessor) -> 
 
     assert before == f"<QueryJob {job.job_id}: submitted 0 s ago>"
     assert repr(job) == f"<QueryJob {job.job_id}: done>"
+
+
+def test_waiting_for_a_job_may_be_given_up_and_the_job_goes_on(exams: BigQueryAccessor) -> None:
+    job = exams.submit(ENDLESS)
+
+    with pytest.raises(TimeoutError, match=r"not ended within 0\.2 seconds; it goes on") as caught:
+        job.result(timeout=0.2)
+
+    assert not isinstance(caught.value, QueryTimeout)
+    assert not job.done()
+    job.cancel()
+
+
+def test_a_cancelled_job_ends_as_cancelled_and_writes_nothing(exams: BigQueryAccessor) -> None:
+    job = exams.submit(ENDLESS, destination="t")
+    began = time.monotonic()
+    waiting = ThreadPoolExecutor(1)
+    waiter = waiting.submit(job.result)
+
+    job.cancel()
+
+    for result in (waiter.result, job.result):
+        with pytest.raises(exceptions.Cancelled, match="cancelled"):
+            result()
+    waiting.shutdown()
+    assert time.monotonic() - began < 20
+    assert job.done()
+    assert repr(job) == f"<QueryJob {job.job_id}: Cancelled>"
+    assert exams.tables() == []
+
+
+def test_a_job_that_has_ended_is_not_cancelled(exams: BigQueryAccessor) -> None:
+    job = exams.submit("SELECT 1 AS n")
+    job.result()
+
+    job.cancel()
+
+    assert job.result().scalar() == 1
+
+
+def test_a_job_out_of_its_time_is_cancelled(exams: BigQueryAccessor) -> None:
+    with pytest.raises(QueryTimeout, match="cancelled"):
+        exams.query(ENDLESS, destination="t", timeout=0.4)
+    job = exams.submit(ENDLESS, destination="t", timeout=0.4)
+    with pytest.raises(QueryTimeout, match="cancelled"):
+        job.result(timeout=30)
+
+    assert exams.tables() == []
 
 
 # --- run once -----------------------------------------------------------------------------
@@ -167,6 +215,19 @@ def test_a_key_is_good_for_another_attempt_after_a_failure(exams: BigQueryAccess
     assert exams.query("SELECT COUNT(*) AS n FROM t").scalar() == 1
 
 
+def test_a_key_is_good_for_another_attempt_after_a_cancellation(exams: BigQueryAccessor) -> None:
+    sql = f"SELECT n + @n AS n FROM ({ENDLESS})"
+    job = exams.submit(sql, {"n": 1}, destination="t", idempotency_key="k")
+    job.cancel()
+    with pytest.raises(exceptions.Cancelled):
+        job.result()
+
+    again = exams.submit(sql, {"n": 1}, destination="t", idempotency_key="k")
+
+    assert not again.done()
+    again.cancel()
+
+
 def test_keys_that_look_alike_in_an_id_are_apart(exams: BigQueryAccessor) -> None:
     for key in ("a/b", "a b", "a-b", "ä"):
         exams.query("SELECT 1 AS n", destination="t", if_exists="append", idempotency_key=key)
@@ -226,6 +287,41 @@ def test_a_query_that_fails_costs_a_budget_nothing(table: BigQueryAccessor) -> N
             table.query("SELECT n FROM t", max_bytes_billed=100)
 
     assert (budget.spent, budget.left) == (0, 1000)
+
+
+def test_a_cancelled_query_is_charged_all_it_could_have_billed(table: BigQueryAccessor) -> None:
+    with table.budget(1000) as budget:
+        job = table.submit(ENDLESS, max_bytes_billed=600)
+        held = budget.left
+        job.cancel()
+        with pytest.raises(exceptions.Cancelled):
+            job.result()
+
+    assert (held, budget.spent) == (400, 600)
+
+
+def test_a_submitted_job_holds_its_limit_until_it_has_ended(table: BigQueryAccessor) -> None:
+    with table.budget(2000) as budget:
+        job = table.submit(ENDLESS)
+        with pytest.raises(CostLimitExceeded, match="are held by 1 that still run") as caught:
+            table.submit("SELECT n FROM t")
+        said = repr(budget)
+        job.cancel()
+
+    assert said == "<Budget: 0 bytes of 2.0 KiB spent, 2.0 KiB held by 1 that run>"
+    assert "max_bytes_billed=" in caught.value.__notes__[0]
+
+
+def test_what_was_submitted_is_charged_when_the_next_one_needs_its_bytes(
+    table: BigQueryAccessor,
+) -> None:
+    with table.budget(1700) as budget:
+        job = table.submit("SELECT n FROM t")
+        # Nobody asks for the job's result; the next query waits for its turn.
+        assert table.query("SELECT n FROM t").total_rows == 100
+
+    assert budget.spent == 1600
+    assert job.done()
 
 
 def test_of_nested_budgets_the_tighter_one_counts_and_both_are_charged(

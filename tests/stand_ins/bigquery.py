@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
@@ -25,7 +25,7 @@ from google.cloud import bigquery
 
 from gcp_accessor import BigQueryAccessor
 from gcp_accessor.backends import LoadSettings, Statement
-from gcp_accessor.errors import CostLimitExceeded, LoadFailed, UnsupportedLocally
+from gcp_accessor.errors import CostLimitExceeded, LoadFailed, QueryTimeout, UnsupportedLocally
 from gcp_accessor.schema import TableName
 from gcp_accessor.type_names import columns_from_api
 from tests.stand_ins.bigquery_json import cell, parameter, schema_resource
@@ -33,7 +33,7 @@ from tests.stand_ins.bigquery_json import cell, parameter, schema_resource
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gcp_accessor.backends import Cursor, WarehouseBackend
+    from gcp_accessor.backends import Cursor, RunningQuery, WarehouseBackend
 
 _IF_EXISTS = {"WRITE_TRUNCATE": "replace", "WRITE_APPEND": "append", "WRITE_EMPTY": "fail"}
 _FORMATS = {"CSV": "csv", "NEWLINE_DELIMITED_JSON": "ndjson", "PARQUET": "parquet"}
@@ -81,6 +81,10 @@ class ApiError(Exception):
                 return cls("invalid", error.message, error.errors)
             case UnsupportedLocally():
                 return cls("notImplemented", str(error))
+            case exceptions.Cancelled():
+                return cls("stopped", "Job execution was cancelled: User requested cancellation")
+            case QueryTimeout():
+                return cls("stopped", "Job execution was cancelled: Job timed out after its time")
             case exceptions.NotFound():
                 return cls("notFound", error.message)
             case exceptions.Conflict():
@@ -99,12 +103,18 @@ class Job:
     configuration: dict[str, Any]
     created: float = field(default_factory=time.time)
     ended: float | None = None
+    running: RunningQuery | None = None
     cursor: Cursor | None = None
     rows: list[list[object]] = field(default_factory=list)
+    is_cached: bool = False
     output_rows: int | None = None
     error: ApiError | None = None
     done: threading.Event = field(default_factory=threading.Event)
     cancelled: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def seconds_allowed(self) -> float | None:
+        return int(self.configuration.get("jobTimeoutMs", 0)) / 1000 or None
 
     @property
     def kind(self) -> str:
@@ -121,7 +131,6 @@ class Fault:
     times: int
     error: ApiError | None = None
     reply_lost: bool = False
-    seconds: float = 0.0
 
 
 class BigQueryStandIn:
@@ -134,7 +143,9 @@ class BigQueryStandIn:
             requests that name its location.
         partition_days: After how many days its datasets delete a partition, if they do.
         resources: What a table, "dataset.name", says of itself in place of the engine.
+        datasets: What each dataset was made with.
         expirations: When each table that was made is to delete itself, in milliseconds.
+        caches: Whether a statement that ran before is free.
         requests: How often each method and path was asked for.
         callers: Of each request, the connection's port and its Authorization.
     """
@@ -148,11 +159,14 @@ class BigQueryStandIn:
         self.partition_days: int | None = None
         self.resources: dict[str, dict[str, Any]] = {}
         self.expirations: dict[str, str | None] = {}
+        self.datasets: dict[str, dict[str, Any]] = {}
+        self.caches = False
         self.requests: Counter[str] = Counter()
         self.callers: list[tuple[int, str | None]] = []
         self.jobs: dict[str, Job] = {}
         self._uploads: dict[str, tuple[dict[str, Any], bytearray]] = {}
         self._faults: list[Fault] = []
+        self._cached: set[str] = set()
         self._modified: dict[str, tuple[str | None, int]] = {}
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -172,7 +186,7 @@ class BigQueryStandIn:
 
     def __exit__(self, *error: object) -> None:
         for job in self.jobs.values():
-            job.cancelled.set()
+            self._cancel(job)
         for thread in self._threads:
             thread.join()
         for client in self._clients:
@@ -199,10 +213,6 @@ class BigQueryStandIn:
     def lose_reply(self, *, on: str = "", times: int = 1) -> None:
         """Carry out the next requests that match `on`, and hang up instead of answering."""
         self._faults.append(Fault(re.compile(on), times, reply_lost=True))
-
-    def delay(self, seconds: float, *, on: str = "", times: int = 1) -> None:
-        """Answer the next requests that match `on` only after a while."""
-        self._faults.append(Fault(re.compile(on), times, seconds=seconds))
 
     def take_fault(self, request: str) -> Fault | None:
         with self._lock:
@@ -248,8 +258,13 @@ class BigQueryStandIn:
 
     def cancel_job(self, job_id: str, query: dict[str, str]) -> dict[str, Any]:
         job = self.find_job(job_id, query)
-        job.cancelled.set()
+        self._cancel(job)
         return {"kind": "bigquery#jobCancelResponse", "job": self.job_resource(job)}
+
+    def _cancel(self, job: Job) -> None:
+        job.cancelled.set()
+        if job.running is not None:
+            job.running.cancel()
 
     def query_results(self, job_id: str, query: dict[str, str]) -> dict[str, Any]:
         job = self.find_job(job_id, query)
@@ -261,7 +276,7 @@ class BigQueryStandIn:
         if job.error is not None:
             raise job.error
         assert job.cursor is not None
-        answer["cacheHit"] = job.cursor.stats.cache_hit
+        answer["cacheHit"] = job.is_cached
         answer["totalBytesProcessed"] = str(job.cursor.stats.bytes_processed or 0)
         if job.cursor.schema:
             answer["schema"] = schema_resource(job.cursor.schema)
@@ -284,9 +299,9 @@ class BigQueryStandIn:
             statistics["query"] = {
                 "totalBytesProcessed": str(stats.bytes_processed or 0),
                 # The engine itself bills nobody.
-                "totalBytesBilled": str(stats.bytes_processed or 0),
+                "totalBytesBilled": str(0 if job.is_cached else stats.bytes_processed or 0),
                 "totalSlotMs": "1",
-                "cacheHit": stats.cache_hit,
+                "cacheHit": job.is_cached,
                 "schema": schema_resource(job.cursor.schema),
             }
             if stats.changes is not None:
@@ -308,15 +323,12 @@ class BigQueryStandIn:
 
     def _run(self, job: Job, run: Callable[..., None], media: bytes | None) -> None:
         try:
-            limit = int(job.configuration.get("jobTimeoutMs", 0)) / 1000 or float("inf")
-            if job.cancelled.wait(min(self.job_seconds, limit)):
-                raise ApiError(
-                    "stopped", "Job execution was cancelled: User requested cancellation"
-                )
-            if limit < self.job_seconds:
-                raise ApiError(
-                    "stopped", f"Job execution was cancelled: Job timed out after {limit:g} sec"
-                )
+            limit = job.seconds_allowed
+            seconds = self.job_seconds if limit is None else min(self.job_seconds, limit)
+            if job.cancelled.wait(seconds):
+                raise exceptions.Cancelled("User requested cancellation")
+            if seconds < self.job_seconds:
+                raise QueryTimeout
             run(job, job.configuration[job.kind], media)
         except Exception as error:  # whatever it is, the job ended with it
             job.error = ApiError.of(error)
@@ -324,8 +336,15 @@ class BigQueryStandIn:
         job.done.set()
 
     def _run_query(self, job: Job, query: dict[str, Any], _: bytes | None) -> None:
-        statement = self._statement(query)
-        job.cursor = self.engine.run(statement)
+        statement = replace(self._statement(query), timeout=job.seconds_allowed)
+        asked = json.dumps([query["query"], query.get("queryParameters")])
+        job.is_cached = asked in self._cached
+        if job.is_cached:
+            statement = replace(statement, max_bytes_billed=None)
+        job.running = self.engine.submit(statement)
+        if job.cancelled.is_set():
+            job.running.cancel()
+        job.cursor = job.running.result()
         if statement.destination is not None:
             # The service reads results from the table that they were written to.
             job.cursor = self.engine.run(
@@ -335,6 +354,8 @@ class BigQueryStandIn:
             # Every result is a table, of a dataset that nobody sees.
             query["destinationTable"] = self._table_reference(TableName(job.id, _ANONYMOUS))
         job.rows = list(job.cursor.rows())
+        if self.caches:
+            self._cached.add(asked)
 
     def result_of(self, dataset: str, table: str) -> Cursor:
         """Return the rows of a table, also of one that a query's result is."""
@@ -443,7 +464,13 @@ class BigQueryStandIn:
     def create_dataset(self, resource: dict[str, Any]) -> dict[str, Any]:
         name = resource["datasetReference"]["datasetId"]
         self.engine.create_dataset(name)
+        self.datasets[name] = resource
         return self._dataset(name)
+
+    def delete_dataset(self, name: str, query: dict[str, str]) -> dict[str, Any]:
+        contents = query.get("deleteContents", "").lower() == "true"
+        self.engine.delete_dataset(name, contents=contents)
+        return {}
 
     def list_tables(self, dataset: str, query: dict[str, str]) -> dict[str, Any]:
         names = self.engine.tables(dataset)
@@ -476,6 +503,8 @@ class BigQueryStandIn:
             "lastModifiedTime": str(modified),
             "etag": str(table.version),
         }
+        if table.description is not None:
+            resource["description"] = table.description
         if table.partition_by:
             resource["timePartitioning"] = {"type": "DAY", "field": table.partition_by}
             if self.partition_days is not None:
@@ -491,6 +520,8 @@ class BigQueryStandIn:
         name = resource["tableReference"]["tableId"]
         fields = (resource.get("schema") or {}).get("fields", ())
         self.expirations[name] = resource.get("expirationTime")
+        if "view" in resource:
+            return self.write_view(dataset, name, resource, replace=False)
         if not fields:
             # A table may be without columns until a load brings them; the engine has no such.
             return resource | {"kind": "bigquery#table", "type": "TABLE"}
@@ -499,6 +530,18 @@ class BigQueryStandIn:
             columns_from_api(fields),
             (resource.get("timePartitioning") or {}).get("field"),
             tuple((resource.get("clustering") or {}).get("fields", ())),
+            description=resource.get("description"),
+        )
+        return self.get_table(dataset, name)
+
+    def write_view(
+        self, dataset: str, name: str, resource: dict[str, Any], *, replace: bool
+    ) -> dict[str, Any]:
+        self.engine.create_view(
+            TableName(name, dataset),
+            resource["view"]["query"],
+            replace=replace,
+            description=resource.get("description"),
         )
         return self.get_table(dataset, name)
 
@@ -576,6 +619,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         self._serve()
 
+    def do_PATCH(self) -> None:
+        self._serve()
+
     def log_message(self, format: str, *args: object) -> None:
         pass
 
@@ -588,8 +634,6 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if fault is not None and fault.error is not None:
                 raise fault.error
-            if fault is not None:
-                time.sleep(fault.seconds)
             status, headers, answer = self._route(split.path, query, body)
         except Exception as error:  # the service answers, whatever happened inside it
             failed = ApiError.of(error)
@@ -626,6 +670,10 @@ class _Handler(BaseHTTPRequestHandler):
                 answer = service.list_datasets()
             case "POST", ["datasets"]:
                 answer = service.create_dataset(json.loads(body))
+            case "DELETE", ["datasets", dataset]:
+                answer = service.delete_dataset(dataset, query)
+            case "PATCH", ["datasets", dataset, "tables", table]:
+                answer = service.write_view(dataset, table, json.loads(body), replace=True)
             case "GET", ["datasets", dataset]:
                 answer = service.get_dataset(dataset)
             case "GET", ["datasets", dataset, "tables"]:

@@ -17,6 +17,7 @@ FIRST_PAGE_ROWS = 1_000
 _CANCEL_SECONDS = 20.0
 _REQUEST_SECONDS = 120.0
 _LEAST_REQUEST_SECONDS = 0.5
+_LEAST_FETCH_SECONDS = 1.0
 # As long as the client itself asks a failing service again.
 _RETRY_SECONDS = 600.0
 _RETRY = bigquery.DEFAULT_RETRY
@@ -95,8 +96,22 @@ def _poll(job: Any, timeout: float) -> None:
             pause = min(pause * 1.5, 2.0)
     except (exceptions.RetryError, Timeout) as error:
         raise TimeoutError from error
-    first_page = {"page_size": FIRST_PAGE_ROWS} if isinstance(job, bigquery.QueryJob) else {}
-    job.result(timeout=max(min(end - time.monotonic(), _REQUEST_SECONDS), 1.0), **first_page)
+    _fetch(job, max(end - time.monotonic(), _LEAST_FETCH_SECONDS))
+
+
+def _fetch(job: Any, seconds: float) -> None:
+    """Raise what the job that is done failed with; of a query, bring its first rows."""
+    options: dict[str, Any] = {"timeout": min(seconds, _REQUEST_SECONDS)}
+    if isinstance(job, bigquery.QueryJob):
+        options["page_size"] = FIRST_PAGE_ROWS
+        # Some queries that failed the client starts anew; of others only the rows can be late.
+        if job.error_result is None:
+            options["retry"] = _RETRY.with_timeout(min(seconds, _RETRY_SECONDS))
+            options["job_retry"] = None
+    try:
+        job.result(**options)
+    except exceptions.RetryError as error:
+        raise TimeoutError from error
 
 
 def cancel(job: Any) -> str:
