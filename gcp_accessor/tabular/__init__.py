@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast, get_args
 
 from gcp_accessor.errors import MissingExtra
@@ -16,7 +17,7 @@ from gcp_accessor.tabular.row_blocks import RowBlocks, values_of
 from gcp_accessor.tabular.streams import compressed, decompressed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import ModuleType
 
     from gcp_accessor.backends import ObjectWriter
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 As = Literal["bytes", "text", "json", "rows", "records", "dataframe", "arrow"]
 
 _BLOCK = 1 << 18
+_LINES_HELD = 256
 _DEFAULT_AS: dict[Format, As] = {
     "text": "text",
     "bytes": "bytes",
@@ -218,7 +220,7 @@ def blocks(
     where: str,
     header: Sequence[str] | None = None,
     max_bytes: int | None = None,
-) -> Iterator[Iterable[Any]]:
+) -> Iterator[list[Any]]:
     """Yield a file's rows or records in blocks, as `read` returns them all at once.
 
     Args:
@@ -239,7 +241,9 @@ def blocks(
         yield from _csv_blocks(unpacked, form, where, header)
     elif kind.startswith("ndjson") and form == "records":
         with _text(unpacked, where) as text:
-            yield json_text.records_of(text, where)
+            records = json_text.records_of(text, where)
+            while block := list(islice(records, _LINES_HELD)):
+                yield block
     else:
         wanted = "CSV" if form == "rows" else "CSV, NDJSON or Parquet"
         raise ValueError(f"{where} has no {form} to go through: its name does not say {wanted}")
