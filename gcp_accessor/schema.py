@@ -116,13 +116,16 @@ class TableName:
                 f"{name!r} is not a table name; expected [project.]dataset.table[$YYYYMMDD], "
                 "in letters, digits, _, - and spaces inside"
             )
-        dataset = match["dataset"] or default_dataset
+        project, dataset = match["project"], match["dataset"]
+        if dataset is None and default_dataset is not None:
+            # The default may name its project too: "project.dataset".
+            project, _, dataset = default_dataset.rpartition(".")
         if dataset is None:
             raise ValueError(
                 f"the table {name!r} has no dataset; write dataset.{name}, or give the accessor "
                 "dataset="
             )
-        return cls(match["table"], dataset, match["project"], match["partition"])
+        return cls(match["table"], dataset, project or None, match["partition"])
 
     @classmethod
     def of(cls, dataset: str, table: str) -> TableName:

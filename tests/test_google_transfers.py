@@ -89,3 +89,11 @@ def test_an_upsert_that_is_refused_leaves_no_staged_rows(
 
     assert exams.tables() == ["t"]
     assert exams.query("SELECT * FROM t").rows() == []
+
+
+def test_a_dataset_is_made_where_it_is_to_be(
+    service: BigQueryStandIn, exams: BigQueryAccessor
+) -> None:
+    exams.create_dataset("raw", location="europe-west6")
+
+    assert service.datasets["raw"]["location"] == "europe-west6"

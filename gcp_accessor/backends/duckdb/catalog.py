@@ -56,6 +56,21 @@ class LocalCatalog:
         )
         return [name for (name,) in rows if name not in _RESERVED]
 
+    def dataset(self, name: str) -> str:
+        """The dataset that `[project.]dataset` names; NotFound in a project that is not here."""
+        project, _, dataset = name.rpartition(".")
+        self.check_project(project or None)
+        return dataset
+
+    def drop_dataset(self, dataset: str, *, contents: bool) -> None:
+        """Remove a dataset; BadRequest while it holds tables that are not to go as well."""
+        self.require_dataset(dataset)
+        if (tables := self.tables(dataset)) and not contents:
+            raise BadRequest(
+                f"Dataset local:{dataset} is still in use: it holds {', '.join(tables)}"
+            )
+        self._connection.execute(f"DROP SCHEMA {quoted(dataset)} CASCADE")
+
     def create_dataset(self, dataset: str) -> None:
         """Make a dataset; Conflict when it is there."""
         if not dataset.isascii() or not dataset.replace("_", "a").isalnum():
@@ -78,7 +93,7 @@ class LocalCatalog:
 
     def kind(self, name: TableName) -> str | None:
         """What the name stands for: "table", "view", or None for neither."""
-        self._check_project(name)
+        self.check_project(name.project)
         rows = self._rows(
             "SELECT 'table' FROM duckdb_tables() WHERE database_name = current_database() "
             "AND schema_name = $dataset AND table_name = $table "
@@ -245,9 +260,10 @@ class LocalCatalog:
             view_sql=details.view_sql,
         )
 
-    def _check_project(self, name: TableName) -> None:
-        if name.project not in (None, "local", self._project):
-            error = NotFound(f"Not found: Project {name.project}")
+    def check_project(self, project: str | None) -> None:
+        """Raise NotFound for a project other than this one."""
+        if project not in (None, "local", self._project):
+            error = NotFound(f"Not found: Project {project}")
             error.add_note('The local warehouse is the project "local"; leave the project out.')
             raise error
 

@@ -13,6 +13,7 @@ from gcp_accessor.backends import Changes
 from gcp_accessor.backends.duckdb.catalog import Details, sql_name
 from gcp_accessor.backends.duckdb.functions import add_functions
 from gcp_accessor.backends.duckdb.query import read_query
+from gcp_accessor.backends.duckdb.views import make_view
 from gcp_accessor.backends.duckdb.writes import Write, refuse_order, write_rows
 from gcp_accessor.backends.googlesql.dialect import to_duckdb
 from gcp_accessor.backends.googlesql.parser import GoogleSQL, refused, resolve, table_name
@@ -132,19 +133,11 @@ def _create_view(command: _Command, tree: exp.Expr) -> None:
     name = command.table(tree.this)
     if isinstance(tree.this, exp.Schema):
         raise refused("CREATE VIEW with a list of columns")
-    if any(True for _ in tree.find_all(exp.Parameter)):
-        raise BadRequest("a view cannot use query parameters")
     if _is_done(command, tree, name):
         return
     query = cast("exp.Query", tree.expression)
-    if any(command.table(table) == name for table in query.find_all(exp.Table)):
-        raise BadRequest(f"the view {name} would read itself")
-    sql = query.sql(GoogleSQL)
-    read = read_query(command.connection, command.catalog, query, command.statement)
-    details = replace(
-        _properties(tree), view_sql=sql, default_dataset=command.statement.default_dataset
-    )
-    command.catalog.create_view(name, read.schema, details)
+    details = replace(_properties(tree), view_sql=query.sql(GoogleSQL))
+    make_view(command.connection, command.catalog, name, query, details, command.statement)
 
 
 def _columns(schema: exp.Schema) -> tuple[Column, ...]:
@@ -236,9 +229,7 @@ def _drop_dataset(command: _Command, tree: exp.Expr, *, missing_is_fine: bool) -
         if missing_is_fine:
             return
         raise NotFound(f"Not found: Dataset local:{name}")
-    if (tables := command.catalog.tables(name)) and not tree.args.get("cascade"):
-        raise BadRequest(f"Dataset local:{name} is still in use: it holds {', '.join(tables)}")
-    command.connection.execute(f'DROP SCHEMA "{name}" CASCADE')
+    command.catalog.drop_dataset(name, contents=bool(tree.args.get("cascade")))
 
 
 def _truncate(command: _Command, tree: exp.Expr) -> None:

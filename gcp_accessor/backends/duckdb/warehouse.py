@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from google.api_core.exceptions import BadRequest, Conflict
+from google.api_core.exceptions import BadRequest, Conflict, NotFound
 
 from gcp_accessor.backends.duckdb import files
 from gcp_accessor.backends.duckdb.bytes_read import bytes_of_table
@@ -16,11 +16,14 @@ from gcp_accessor.backends.duckdb.file import DatabaseFile
 from gcp_accessor.backends.duckdb.load import load_errors, read_files
 from gcp_accessor.backends.duckdb.running import bounded
 from gcp_accessor.backends.duckdb.statements import Statements
+from gcp_accessor.backends.duckdb.views import create_view
 from gcp_accessor.backends.duckdb.writes import Write, in_partition, write_rows
 from gcp_accessor.backends.folder import FolderBackend
+from gcp_accessor.errors import UnsupportedLocally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import timedelta
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
@@ -118,20 +121,40 @@ class DuckDBWarehouse(Statements):
                 size = bytes_of_table(connection, catalog, name)
             return catalog.describe(name, size=size)
 
+    def exists(self, name: TableName) -> bool:
+        """Whether there is such a table or view; its rows are not looked at."""
+        try:
+            with self._reading() as (_, catalog):
+                return catalog.kind(name) is not None
+        except NotFound:
+            # Of a project that is not here.
+            return False
+
     def tables(self, dataset: str) -> list[str]:
         """The names of a dataset's tables and views."""
         with self._reading() as (_, catalog):
-            return catalog.tables(dataset)
+            return catalog.tables(catalog.require_dataset(catalog.dataset(dataset)))
 
-    def datasets(self) -> list[str]:
+    def datasets(self, project: str | None = None) -> list[str]:
         """The names of the datasets."""
         with self._reading() as (_, catalog):
+            catalog.check_project(project)
             return catalog.datasets()
 
-    def create_dataset(self, dataset: str) -> None:
+    def create_dataset(
+        self,
+        dataset: str,
+        *,
+        location: str | None = None,  # noqa: ARG002 - a folder is where it is
+    ) -> None:
         """Make a dataset; Conflict when it is there."""
         with self._transaction() as (_, catalog):
-            catalog.create_dataset(dataset)
+            catalog.create_dataset(catalog.dataset(dataset))
+
+    def delete_dataset(self, dataset: str, *, contents: bool) -> None:
+        """Remove a dataset; with tables in it only if they are to go as well."""
+        with self._transaction() as (_, catalog):
+            catalog.drop_dataset(catalog.dataset(dataset), contents=contents)
 
     def create_table(
         self,
@@ -139,13 +162,28 @@ class DuckDBWarehouse(Statements):
         schema: tuple[Column, ...],
         partition_by: str | None,
         cluster_by: tuple[str, ...],
+        *,
+        description: str | None = None,
+        partition_life: timedelta | None = None,
     ) -> None:
         """Make an empty table; Conflict when it is there."""
+        if partition_life is not None:
+            raise UnsupportedLocally(
+                f"{name} is to have partition_life={partition_life}; a local table keeps its "
+                "partitions until they are deleted"
+            )
         with self._transaction() as (_, catalog):
             catalog.require_dataset(name.dataset)
             if catalog.kind(name) is not None:
                 raise Conflict(f"Already Exists: Table local:{name.whole}")
-            catalog.create_table(name, schema, Details(partition_by, cluster_by))
+            catalog.create_table(name, schema, Details(partition_by, cluster_by, description))
+
+    def create_view(
+        self, name: TableName, sql: str, *, replace: bool, description: str | None
+    ) -> None:
+        """Make a view, or give the one that is there another query."""
+        with self._transaction() as (connection, catalog):
+            create_view(connection, catalog, name, sql, replace=replace, description=description)
 
     def delete_table(self, name: TableName) -> None:
         """Remove a table, a view, or one partition's rows; NotFound when there is none."""

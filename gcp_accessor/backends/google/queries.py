@@ -116,8 +116,8 @@ class Queries:
         if statement.max_bytes_billed is not None:
             config.maximum_bytes_billed = statement.max_bytes_billed
         if statement.default_dataset is not None:
-            config.default_dataset = bigquery.DatasetReference(
-                self.client.project, statement.default_dataset
+            config.default_dataset = bigquery.DatasetReference.from_string(
+                statement.default_dataset, self.client.project
             )
         if statement.timeout is not None:
             config.job_timeout_ms = server_milliseconds(statement.timeout)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from google.api_core import exceptions
 from google.cloud import bigquery
 
 from gcp_accessor.backends import Table
@@ -14,7 +16,6 @@ from gcp_accessor.backends.google.schema import (
     schema_fields,
     table_name,
     table_reference,
-    time_partitioning,
 )
 
 if TYPE_CHECKING:
@@ -48,20 +49,38 @@ class Tables:
             view_sql=(found.view_query or found.mview_query) if is_view else None,
         )
 
+    def exists(self, name: TableName) -> bool:
+        """Return whether there is such a table or view, by one request."""
+        try:
+            with advice():
+                self.client.get_table(table_reference(name.whole, self.client.project))
+        except exceptions.NotFound:
+            return False
+        return True
+
     def tables(self, dataset: str) -> list[str]:
         """Return the names of the dataset's tables and views."""
         with advice():
             return [table.table_id for table in self.client.list_tables(dataset)]
 
-    def datasets(self) -> list[str]:
-        """Return the names of the project's datasets."""
+    def datasets(self, project: str | None = None) -> list[str]:
+        """Return the names of a project's datasets."""
         with advice():
-            return [dataset.dataset_id for dataset in self.client.list_datasets()]
+            return [dataset.dataset_id for dataset in self.client.list_datasets(project)]
 
-    def create_dataset(self, dataset: str) -> None:
-        """Create a dataset in the client's location."""
+    def create_dataset(self, dataset: str, *, location: str | None = None) -> None:
+        """Create a dataset, in the client's location if none is said."""
+        reference = bigquery.DatasetReference.from_string(dataset, self.client.project)
+        new = bigquery.Dataset(reference)
+        if location is not None:
+            new.location = location
         with advice():
-            self.client.create_dataset(dataset)
+            self.client.create_dataset(new)
+
+    def delete_dataset(self, dataset: str, *, contents: bool) -> None:
+        """Delete a dataset; with tables in it only if they are to go as well."""
+        with advice():
+            self.client.delete_dataset(dataset, delete_contents=contents)
 
     def create_table(
         self,
@@ -69,15 +88,37 @@ class Tables:
         schema: tuple[Column, ...],
         partition_by: str | None,
         cluster_by: tuple[str, ...],
+        *,
+        description: str | None = None,
+        partition_life: timedelta | None = None,
     ) -> None:
         """Create an empty table."""
         table = bigquery.Table(table_reference(name, self.client.project), schema_fields(schema))
+        table.description = description
         if partition_by is not None:
-            table.time_partitioning = time_partitioning(partition_by)
+            partitioning = bigquery.TimePartitioning(field=partition_by)
+            if partition_life is not None:
+                partitioning.expiration_ms = partition_life // timedelta(milliseconds=1)
+            table.time_partitioning = partitioning
         if cluster_by:
             table.clustering_fields = list(cluster_by)
         with advice():
             self.client.create_table(table)
+
+    def create_view(
+        self, name: TableName, sql: str, *, replace: bool, description: str | None
+    ) -> None:
+        """Create a view, or give the one that is there another query."""
+        view = bigquery.Table(table_reference(name, self.client.project))
+        view.view_query = sql
+        view.description = description
+        with advice():
+            try:
+                self.client.create_table(view)
+            except exceptions.Conflict:
+                if not replace:
+                    raise
+                self.client.update_table(view, ["view_query", "description"])
 
     def delete_table(self, name: TableName) -> None:
         """Delete a table, a view or, named with its `$`, one partition."""
