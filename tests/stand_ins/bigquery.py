@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
@@ -656,7 +656,8 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/upload/"):
             return self._upload(query, body)
         service = self.service
-        segments = path.removeprefix(f"/bigquery/v2/projects/{service.project}/").split("/")
+        rest = path.removeprefix(f"/bigquery/v2/projects/{service.project}/")
+        segments = [unquote(segment) for segment in rest.split("/")]
         match self.command, segments:
             case "POST", ["jobs"]:
                 answer = service.insert_job(json.loads(body))
