@@ -93,6 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             path = urlsplit(self.path).path
             self.service.requests.append(f"{self.command} {path}")
+            caller = self.client_address[1], self.headers.get("Authorization")
+            self.service.callers.append(caller)
             fault = self.service.faults.next(self.command)
             try:
                 answer = self._met(fault, path, body)
