@@ -1,4 +1,4 @@
-"""Rows, records, frames and Arrow as CSV, NDJSON and Parquet streams, and back."""
+"""Streams under the formats, NDJSON and Parquet, and what memory they take."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ import subprocess
 import sys
 import textwrap
 import tracemalloc
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,178 +21,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcp_accessor import UnsafeContent, tabular
-from gcp_accessor.tabular.streams import decompressed
+from gcp_accessor.tabular.streams import compressed, decompressed
+from tests.tabular_bytes import read, texts, written
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def written(data: object, format: Any, header: list[str] | None = None) -> bytes:
-    sink = io.BytesIO()
-    tabular.write(data, sink, format, header)  # type: ignore[arg-type]
-    return sink.getvalue()
-
-
-def read(content: bytes, format: Any, as_: Any = "infer", **options: Any) -> Any:
-    return tabular.read(io.BytesIO(content), format, as_, where="gs://lessons/rows", **options)
-
-
-texts = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
-    ["", '"', '""', ",", "\n", "\r", "\r\n", ' "a", ', "NULL", "\\N", "\x00", "\ufeff", "🙂"]
-)
-widths = st.integers(1, 4)
-tables = widths.flatmap(
-    lambda width: st.lists(
-        st.lists(st.none() | texts, min_size=width, max_size=width), min_size=1, max_size=20
-    )
-)
-
-
-# --- CSV ----------------------------------------------------------------------------------
-
-
-@given(tables)
-@settings(max_examples=300, deadline=None)
-def test_every_text_and_null_survives_csv_gz(rows: list[list[str | None]]) -> None:
-    assert read(written(rows, "csv.gz"), "csv.gz") == rows
-
-
-@given(tables)
-@settings(max_examples=150, deadline=None)
-def test_arrow_writes_the_same_csv_as_rows_do(rows: list[list[str | None]]) -> None:
-    header = [f"c{at}" for at in range(len(rows[0]))]
-    columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
-
-    from_arrow = written(pa.table(columns, names=header), "csv")
-
-    assert from_arrow == written(rows, "csv", header)
-
-
-moments = st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1))
-VALUES = {
-    pa.int64(): st.integers(-(2**63), 2**63 - 1),
-    pa.float64(): st.floats(),
-    pa.bool_(): st.booleans(),
-    pa.date32(): st.dates(),
-    pa.timestamp("us"): moments,
-    pa.timestamp("us", "UTC"): moments.map(lambda moment: moment.replace(tzinfo=UTC)),
-    pa.time64("us"): st.times(),
-    pa.decimal128(38, 9): st.decimals(-(10**20), 10**20, places=9),
-    pa.binary(): st.binary(),
-    pa.dictionary(pa.int32(), pa.string()): st.sampled_from(["math", "", "art"]),
-}
-
-
-@pytest.mark.parametrize("kind", VALUES, ids=str)
-def test_arrow_writes_each_type_as_python_values_are_written(kind: pa.DataType) -> None:
-    @given(st.lists(st.none() | VALUES[kind], min_size=1, max_size=20))
-    @settings(max_examples=30, deadline=None)
-    def check(values: list[object]) -> None:
-        column = pa.array(values, kind)
-
-        from_arrow = written(pa.table({"x": column}), "csv")
-
-        assert from_arrow == written([[value] for value in column.to_pylist()], "csv", ["x"])
-
-    check()
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, b""),
-        ("", b'""'),
-        ('say "hi"', b'"say ""hi"""'),
-        (True, b'"true"'),
-        (np.bool_(False), b'"false"'),
-        (7, b'"7"'),
-        (np.int64(7), b'"7"'),
-        (0.1, b'"0.1"'),
-        (1e300, b'"1e+300"'),
-        (np.float64(0.1), b'"0.1"'),
-        (np.float32(0.5), b'"0.5"'),
-        (float("nan"), b'"NaN"'),
-        (float("-inf"), b'"-Infinity"'),
-        (Decimal("1E+3"), b'"1000"'),
-        (Decimal("0.000000001"), b'"0.000000001"'),
-        (date(2024, 3, 1), b'"2024-03-01"'),
-        (time(9, 30), b'"09:30:00"'),
-        (datetime(2024, 3, 1, 9), b'"2024-03-01 09:00:00"'),
-        (datetime(2024, 3, 1, 9, tzinfo=UTC), b'"2024-03-01 09:00:00+00:00"'),
-        (
-            datetime(2024, 3, 1, 9, tzinfo=timezone(timedelta(hours=9))),
-            b'"2024-03-01 00:00:00+00:00"',
-        ),
-        (pd.Timestamp("2024-03-01T09:00Z"), b'"2024-03-01 09:00:00+00:00"'),
-        (pd.NaT, b""),
-        (pd.NA, b""),
-        (b"\x00\xff", b'"AP8="'),
-        (UUID(int=1), b'"00000000-0000-0000-0000-000000000001"'),
-    ],
-)
-def test_a_value_is_written_as_bigquery_loads_it(value: object, text: bytes) -> None:
-    assert written([["first", value]], "csv") == b'"first",' + text + b"\n"
-
-
-@pytest.mark.parametrize("value", [[1], {"a": 1}, object(), Decimal("NaN"), 1j])
-def test_a_value_that_csv_cannot_hold_is_refused_with_its_row(value: object) -> None:
-    with pytest.raises(TypeError, match="which a CSV field cannot hold") as caught:
-        written([["a"], [value]], "csv")
-
-    assert caught.value.__notes__ == ["in row 2"]
-
-
-def test_a_nested_column_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="the column 'tags' is a list"):
-        written(pa.table({"tags": [["a"]]}), "csv")
-
-
-def test_nanoseconds_are_refused_rather_than_cut_off() -> None:
-    table = pa.table({"at": pa.array([1], pa.timestamp("ns"))})
-
-    for format_ in ("csv", "parquet"):
-        with pytest.raises(ValueError, match="would lose data"):
-            written(table, format_)
-
-
-def test_csv_of_other_programs_is_read() -> None:
-    content = b'\xef\xbb\xbfitem,share,note\r\nq1,0.5,\r\n\r\nq2,,""\r\n"q,3",1,say "hi"\r\n'
-
-    rows = read(content, "csv")
-
-    assert rows == [
-        ["item", "share", "note"],
-        ["q1", "0.5", None],
-        ["q2", None, ""],
-        ["q,3", "1", 'say "hi"'],
-    ]
-    assert read(content, "csv", "records")[1] == {"item": "q2", "share": None, "note": ""}
-
-
-def test_a_field_may_be_megabytes_long() -> None:
-    rows = [["x" * 3_000_000, None], ['"' * 1_000_000, ""]]
-
-    assert read(written(rows, "csv.gz"), "csv.gz") == rows
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "is empty; expected a header"),
-        (b"a,a\n1,2\n", "names a column twice: a, a"),
-        (b"a,b\n1\n", "has 1 values in row 2; its header has 2"),
-    ],
-)
-def test_csv_that_is_not_records_says_why(content: bytes, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        read(content, "csv", "records")
-
-
-@pytest.mark.parametrize("as_", ["rows", "records", "dataframe", "arrow", "text"])
-def test_a_file_that_is_cut_short_is_never_read_as_whole(as_: str) -> None:
-    content = written([[str(number)] for number in range(5000)], "csv.gz", ["n"])
-
-    with pytest.raises(ValueError, match="gs://lessons/rows is cut short"):
-        read(content[: len(content) // 2], "csv.gz", as_)
 
 
 # --- gzip ---------------------------------------------------------------------------------
@@ -205,6 +35,21 @@ def test_gzip_carries_neither_time_nor_name() -> None:
 
     assert content[:8] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00"
     assert gzip.decompress(content) == b'"q1"\n'
+
+
+@pytest.mark.parametrize("size", [1_000, 262_144, 262_145, 777_777])
+def test_gzip_is_the_same_however_the_content_is_cut(size: int) -> None:
+    content = "".join(f"q{number % 911},{number * number}\n" for number in range(90_000)).encode()
+    whole, cut = io.BytesIO(), io.BytesIO()
+    with compressed(whole) as file:
+        file.write(content)
+
+    with compressed(cut) as file:
+        for start in range(0, len(content), size):
+            file.write(content[start : start + size])
+
+    assert cut.getvalue() == whole.getvalue()
+    assert gzip.decompress(whole.getvalue()) == content
 
 
 def test_a_file_of_several_gzip_members_is_read_whole() -> None:
