@@ -158,6 +158,7 @@ class LoadSettings:
     timeout: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     job_id: str | None = None
+    idempotency_key: str | None = None
     expires: datetime | None = None
 
     def __post_init__(self) -> None:

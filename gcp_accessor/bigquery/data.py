@@ -35,6 +35,7 @@ class Data(Connection):
         skip_leading_rows: int = 0,
         timeout: float | None = None,
         labels: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
     ) -> int:
         """Load data into a table and return how many rows were added.
 
@@ -57,6 +58,9 @@ class Data(Connection):
             skip_leading_rows: Lines of a CSV before its data, 1 for a header.
             timeout: Seconds of wall clock.
             labels: Put on this job, beside the accessor's.
+            idempotency_key: The load takes effect once under this key, as `query` says of its
+                own; again, it returns the rows of that time. The table, the format, `if_exists`
+                and the URIs must be the same. What a file, a frame or rows hold is not compared.
 
         Raises:
             LoadFailed: rows do not fit their columns; it names them, as far as the engine does.
@@ -74,6 +78,7 @@ class Data(Connection):
             skip_leading_rows=skip_leading_rows,
             timeout=self._timeout(timeout),
             labels={**self.labels, **(labels or {})},
+            idempotency_key=idempotency_key,
         )
 
         def table_schema() -> tuple[Column, ...] | None:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 from google.api_core import exceptions
 
-from gcp_accessor.errors import CostLimitExceeded, QueryTimeout
+from gcp_accessor.errors import CostLimitExceeded, LoadFailed, QueryTimeout
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gcp_accessor import BigQueryAccessor
 
 # Minutes of work on any machine.
@@ -402,3 +404,62 @@ def test_the_clock_of_a_wait_is_drawn_only_where_it_is_wanted(
 
     assert quiet == ""
     assert "query" in capfd.readouterr().err
+
+
+# --- loads under a key --------------------------------------------------------------------
+
+
+def test_a_load_under_a_key_loads_once(exams: BigQueryAccessor) -> None:
+    counts = [
+        exams.load([{"n": n}, {"n": n + 1}], "t", if_exists="append", idempotency_key="day/1")
+        for n in (1, 5)
+    ]
+
+    assert counts == [2, 2]
+    assert exams.query("SELECT n FROM t ORDER BY n").rows() == [[1], [2]]
+
+
+def test_a_load_of_files_under_a_key_loads_once(exams: BigQueryAccessor, bucket: Path) -> None:
+    (bucket / "a.csv").write_text("1\n2\n")
+    (bucket / "b.csv").write_text("3\n")
+
+    def load(uri: str) -> int:
+        return exams.load(
+            uri, "t", schema={"n": "INT64"}, if_exists="append", idempotency_key="files"
+        )
+
+    counts = [load("gs://bucket/a.csv") for _ in range(2)]
+
+    with pytest.raises(exceptions.Conflict):
+        load("gs://bucket/b.csv")
+    assert counts == [2, 2]
+    assert exams.query("SELECT n FROM t ORDER BY n").rows() == [[1], [2]]
+
+
+def test_a_load_that_failed_may_be_tried_again_under_its_key(
+    exams: BigQueryAccessor, bucket: Path
+) -> None:
+    (bucket / "a.csv").write_text("1\nx\n")
+
+    def load() -> int:
+        return exams.load(
+            "gs://bucket/a.csv",
+            "t",
+            schema={"n": "INT64"},
+            if_exists="append",
+            idempotency_key="files",
+        )
+
+    with pytest.raises(LoadFailed):
+        load()
+    (bucket / "a.csv").write_text("1\n")
+
+    assert [load(), load()] == [1, 1]
+    assert exams.query("SELECT n FROM t").rows() == [[1]]
+
+
+def test_a_key_of_a_load_is_no_key_of_a_query(exams: BigQueryAccessor) -> None:
+    exams.load([{"n": 1}], "t", idempotency_key="k")
+
+    with pytest.raises(exceptions.Conflict):
+        exams.query("SELECT 1 AS n", destination="u", idempotency_key="k")

@@ -16,6 +16,8 @@ from google.api_core.exceptions import Conflict
 from gcp_accessor.backends import Changes, QueryStats
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from duckdb import DuckDBPyConnection
 
     from gcp_accessor.backends import Statement
@@ -23,43 +25,45 @@ if TYPE_CHECKING:
 _TABLE = "main.gcp_accessor_finished"
 
 
-class FinishedKeys:
-    """The keys as one transaction sees them."""
+def run_once(
+    connection: DuckDBPyConnection, key: str | None, asked: str, run: Callable[[], Any]
+) -> Any:
+    """Run something within a transaction, or return what came of it under the same key.
 
-    def __init__(self, connection: DuckDBPyConnection) -> None:
-        self._connection = connection
+    Args:
+        connection: Whose transaction it is.
+        key: None always runs it.
+        asked: What `run` does.
+        run: Returns what JSON can hold.
+
+    Raises:
+        Conflict: the key was used for something else.
+    """
+    if key is None:
+        return run()
+    connection.execute(
+        f"CREATE TABLE IF NOT EXISTS {_TABLE} "
+        "(key VARCHAR PRIMARY KEY, asked VARCHAR, outcome VARCHAR, finished_at TIMESTAMPTZ)"
+    )
+    found = connection.execute(
+        f"SELECT asked, outcome FROM {_TABLE} WHERE key = $key", {"key": key}
+    ).fetchall()
+    if not found:
+        outcome = run()
         connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {_TABLE} "
-            "(key VARCHAR PRIMARY KEY, asked VARCHAR, outcome VARCHAR, finished_at TIMESTAMPTZ)"
-        )
-
-    def outcome(self, key: str, asked: str) -> Any:
-        """What was kept under the key; None if nothing was.
-
-        Raises:
-            Conflict: the key was used for something else.
-        """
-        found = self._connection.execute(
-            f"SELECT asked, outcome FROM {_TABLE} WHERE key = $key", {"key": key}
-        ).fetchall()
-        if not found:
-            return None
-        earlier, outcome = found[0]
-        if earlier != asked:
-            conflict = Conflict(f"Already Exists: Job local:{key}")
-            conflict.add_note(
-                f"The job id {key!r} belongs to another statement, or to the same one with other "
-                "values or another destination; use another id."
-            )
-            raise conflict
-        return json.loads(outcome)
-
-    def keep(self, key: str, asked: str, outcome: object) -> None:
-        """Keep the key with what there is to say of it, which JSON can hold."""
-        self._connection.execute(
             f"INSERT INTO {_TABLE} VALUES ($key, $asked, $outcome, now())",
             {"key": key, "asked": asked, "outcome": json.dumps(outcome)},
         )
+        return outcome
+    earlier, outcome = found[0]
+    if earlier != asked:
+        conflict = Conflict(f"Already Exists: Job local:{key}")
+        conflict.add_note(
+            f"The job id {key!r} belongs to another statement, or to the same one with other "
+            "values or another destination; use another id."
+        )
+        raise conflict
+    return json.loads(outcome)
 
 
 def asked(*what: object) -> str:

@@ -13,7 +13,7 @@ from sqlglot import exp
 from gcp_accessor.backends import Cursor, Estimate, QueryStats, Statement
 from gcp_accessor.backends.duckdb.bytes_read import bytes_read
 from gcp_accessor.backends.duckdb.commands import run_command
-from gcp_accessor.backends.duckdb.finished import FinishedKeys, as_outcome, as_stats, asked_by
+from gcp_accessor.backends.duckdb.finished import as_outcome, as_stats, asked_by, run_once
 from gcp_accessor.backends.duckdb.query import Query, read_query
 from gcp_accessor.backends.duckdb.result import LocalCursor, keep
 from gcp_accessor.backends.duckdb.running import LocalQuery, bounded
@@ -115,28 +115,23 @@ class _Run:
     def _claim(self, key: str) -> None:
         """See that the key is this statement's. Its rows are no effect, and are read again."""
         with self.warehouse._transaction() as (connection, _):
-            keys, asked = FinishedKeys(connection), asked_by(self.statement)
-            if keys.outcome(key, asked) is None:
-                keys.keep(key, asked, {})
+            run_once(connection, key, asked_by(self.statement), dict)
 
     def _change(self, tree: exp.Expr) -> QueryStats:
         """Run what changes the warehouse, or tell what came of it under the same key."""
         with self.warehouse._transaction() as (connection, catalog), self._bounded(connection):
-            keys, asked = None, ""
-            if self.key is not None:
-                keys, asked = FinishedKeys(connection), asked_by(self.statement)
-                earlier = keys.outcome(self.key, asked)
-                if earlier is not None:
-                    return as_stats(earlier)
-            destination = self.statement.destination
-            if destination is not None and isinstance(tree, exp.Query):
-                stats = self._stats(self._write(connection, catalog, tree, destination))
-            else:
-                changes = run_command(connection, catalog, tree, self.statement)
-                stats = self._stats(0, changes)
-            if keys is not None and self.key is not None:
-                keys.keep(self.key, asked, as_outcome(stats))
-        return stats
+
+            def change() -> dict[str, object]:
+                destination = self.statement.destination
+                if destination is not None and isinstance(tree, exp.Query):
+                    stats = self._stats(self._write(connection, catalog, tree, destination))
+                else:
+                    changes = run_command(connection, catalog, tree, self.statement)
+                    stats = self._stats(0, changes)
+                return as_outcome(stats)
+
+            outcome = run_once(connection, self.key, asked_by(self.statement), change)
+        return as_stats(outcome)
 
     def _write(
         self,

@@ -13,12 +13,14 @@ from gcp_accessor.backends.duckdb.bytes_read import bytes_of_table
 from gcp_accessor.backends.duckdb.catalog import Details, LocalCatalog, sql_name
 from gcp_accessor.backends.duckdb.errors import google_errors
 from gcp_accessor.backends.duckdb.file import DatabaseFile
+from gcp_accessor.backends.duckdb.finished import asked, run_once
 from gcp_accessor.backends.duckdb.load import load_errors, read_files
 from gcp_accessor.backends.duckdb.running import bounded
 from gcp_accessor.backends.duckdb.statements import Statements
 from gcp_accessor.backends.duckdb.views import create_view
 from gcp_accessor.backends.duckdb.writes import Write, in_partition, write_rows
 from gcp_accessor.backends.folder import FolderBackend
+from gcp_accessor.backends.idempotency import job_id_of
 from gcp_accessor.errors import UnsupportedLocally
 
 if TYPE_CHECKING:
@@ -55,33 +57,50 @@ class DuckDBWarehouse(Statements):
     def load_file(self, file: BinaryIO, settings: LoadSettings) -> int:
         """Load a file: all of its rows or none. Returns how many there were."""
         with files.local_copies([file], self.file.scratch) as paths:
-            return self._load(paths, settings)
+            return self._load(paths, settings, ())
 
     def load_uris(self, uris: Sequence[str], settings: LoadSettings) -> int:
         """Load objects of the local buckets, `*` standing for any letters."""
         with files.local_objects(uris, self._buckets, self.file.scratch) as paths:
-            return self._load(paths, settings)
+            return self._load(paths, settings, uris)
 
-    def _load(self, paths: Sequence[Path], settings: LoadSettings) -> int:
+    def _load(self, paths: Sequence[Path], settings: LoadSettings, uris: Sequence[str]) -> int:
+        key = settings.idempotency_key
+        # What a file holds does not count: who loads it again has perhaps read it again.
+        what = asked(settings.table.whole, settings.format, settings.if_exists, list(uris))
         with self._transaction() as (connection, catalog), bounded(connection, settings.timeout):
-            catalog.require_dataset(settings.table.dataset)
-            schema = settings.schema
-            if schema is None and settings.if_exists != "replace":
-                there = catalog.kind(settings.table) == "table"
-                schema = catalog.columns(settings.table) if there else None
-            source = read_files(connection, paths, settings, schema)
-            where = Write(
-                settings.table, settings.if_exists, settings.partition_by, settings.cluster_by
-            )
-            if settings.expires is not None:
-                catalog.drop_expired()
-            with load_errors(connection, source):
-                count = write_rows(connection, catalog, where, source.sql, source.schema)
-            if settings.expires is not None:
-                held = catalog.details(settings.table)
-                expires = settings.expires.isoformat()
-                catalog.set_details(settings.table, replace(held, expires=expires))
-            return count
+
+            def load() -> int:
+                return self._write_rows(connection, catalog, paths, settings)
+
+            count: int = run_once(connection, key and job_id_of(key), what, load)
+        return count
+
+    def _write_rows(
+        self,
+        connection: DuckDBPyConnection,
+        catalog: LocalCatalog,
+        paths: Sequence[Path],
+        settings: LoadSettings,
+    ) -> int:
+        catalog.require_dataset(settings.table.dataset)
+        schema = settings.schema
+        if schema is None and settings.if_exists != "replace":
+            there = catalog.kind(settings.table) == "table"
+            schema = catalog.columns(settings.table) if there else None
+        source = read_files(connection, paths, settings, schema)
+        where = Write(
+            settings.table, settings.if_exists, settings.partition_by, settings.cluster_by
+        )
+        if settings.expires is not None:
+            catalog.drop_expired()
+        with load_errors(connection, source):
+            count = write_rows(connection, catalog, where, source.sql, source.schema)
+        if settings.expires is not None:
+            held = catalog.details(settings.table)
+            expires = settings.expires.isoformat()
+            catalog.set_details(settings.table, replace(held, expires=expires))
+        return count
 
     def export(self, table: TableName, uri: str, format: FileFormat, compress: bool) -> None:
         """Write a table to one object of the local buckets, which appears whole."""

@@ -26,18 +26,16 @@ _NOT_ASKED = {"maximumBytesBilled", "priority", "useQueryCache"}
 _UNTIL_FOUND = Retry(predicate=if_exception_type(exceptions.NotFound), initial=0.2, timeout=5.0)
 
 
-def asked(what: object, config: Any) -> str:
-    """Return what a job is asked for, as the value of a label.
-
-    Args:
-        what: The SQL, or the sources of a load.
-        config: A QueryJobConfig or LoadJobConfig. Its labels and limits do not count.
-    """
-    [kind] = config.to_api_repr().keys() & {"query", "load", "copy", "extract"}
-    settings = config.to_api_repr()[kind]
-    counting = {name: settings[name] for name in settings.keys() - _NOT_ASKED}
-    text = json.dumps([kind, what, counting], sort_keys=True, default=str)
+def asked(*what: object) -> str:
+    """Return what a job is asked for, in values that JSON can hold, as the value of a label."""
+    text = json.dumps(what, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def asked_by_query(sql: str, config: bigquery.QueryJobConfig) -> str:
+    """Return what a query is asked for. Its labels and limits do not count."""
+    settings = config.to_api_repr()["query"]
+    return asked(sql, {name: settings[name] for name in settings.keys() - _NOT_ASKED})
 
 
 def ids_for(key: str) -> Iterator[str]:
@@ -51,8 +49,7 @@ def ids_for(key: str) -> Iterator[str]:
 def start_once(
     client: bigquery.Client,
     ids: Iterable[str],
-    what: object,
-    config: Any,
+    mine: str,
     start: Callable[[str], Any],
     *,
     project: str | None = None,
@@ -66,8 +63,7 @@ def start_once(
     Args:
         client: Finds the jobs that are there.
         ids: In the order in which they are tried.
-        what: The SQL, or the sources of a load.
-        config: Of the new job, which is given a label.
+        mine: What is asked for; the new job is given it as its `ASKED_LABEL`.
         start: Inserts the job of an id.
         project: The jobs' own, if it is not the client's.
         location: Where the jobs are, if that is known.
@@ -76,8 +72,6 @@ def start_once(
         google.api_core.exceptions.Conflict: an id is that of another statement's job, or there
             is no id left.
     """
-    mine = asked(what, config)
-    config.labels = {**config.labels, ASKED_LABEL: mine}
     for job_id in ids:
         try:
             return start(job_id)

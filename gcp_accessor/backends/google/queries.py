@@ -21,7 +21,7 @@ from gcp_accessor.backends.google.jobs import (
     wait,
     wait_for,
 )
-from gcp_accessor.backends.google.once import ids_for, start_once
+from gcp_accessor.backends.google.once import ASKED_LABEL, asked_by_query, ids_for, start_once
 from gcp_accessor.backends.google.schema import (
     columns,
     query_parameter,
@@ -91,12 +91,13 @@ class Queries:
             prefix = options.get("job_id_prefix")
             return self.client.query(statement.sql, job_id_prefix=prefix, **ours)
         ours["job_retry"] = None
+        mine = asked_by_query(statement.sql, config)
+        config.labels = {**config.labels, ASKED_LABEL: mine}
         key = statement.idempotency_key
         job: bigquery.QueryJob = start_once(
             self.client,
             [str(statement.job_id)] if key is None else ids_for(key),
-            statement.sql,
-            config,
+            mine,
             lambda job_id: self.client.query(statement.sql, job_id=job_id, **ours),
             project=project,
             location=options.get("location"),

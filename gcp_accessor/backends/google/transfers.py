@@ -15,6 +15,7 @@ from gcp_accessor.backends.google.jobs import (
     server_milliseconds,
     wait_for,
 )
+from gcp_accessor.backends.google.once import ASKED_LABEL, asked, ids_for, start_once
 from gcp_accessor.backends.google.schema import (
     schema_fields,
     table_reference,
@@ -45,15 +46,17 @@ class Transfers:
         file.seek(0)
         with advice():
             self._prepare(settings)
-            job = self._once(
+            mine = _asked(settings, ())
+            job = self._load_once(
                 lambda job_id: self.client.load_table_from_file(
                     file,
                     table_reference(settings.table, self.client.project),
                     size=size if size <= _ONE_REQUEST_BYTES else None,
                     job_id=job_id,
-                    job_config=self._load_config(settings),
+                    job_config=self._load_config(settings, mine),
                 ),
-                settings.job_id,
+                settings,
+                mine,
             )
             return self._loaded(job, settings)
 
@@ -61,14 +64,16 @@ class Transfers:
         """Let BigQuery read the objects itself and return the rows they added."""
         with advice():
             self._prepare(settings)
-            job = self._once(
+            mine = _asked(settings, uris)
+            job = self._load_once(
                 lambda job_id: self.client.load_table_from_uri(
                     list(uris),
                     table_reference(settings.table, self.client.project),
                     job_id=job_id,
-                    job_config=self._load_config(settings),
+                    job_config=self._load_config(settings, mine),
                 ),
-                settings.job_id,
+                settings,
+                mine,
             )
             return self._loaded(job, settings)
 
@@ -119,6 +124,16 @@ class Transfers:
                 raise
             return self.client.get_job(made_up, location=location)
 
+    def _load_once(
+        self, start: Callable[[str], Any], settings: LoadSettings, mine: str
+    ) -> bigquery.LoadJob:
+        key = settings.idempotency_key
+        if key is None:
+            job: bigquery.LoadJob = self._once(start, settings.job_id)
+        else:
+            job = start_once(self.client, ids_for(key), mine, start)
+        return job
+
     def _prepare(self, settings: LoadSettings) -> None:
         """Make the table that is to delete itself, which a load job cannot say of its own."""
         if settings.expires is None:
@@ -129,7 +144,7 @@ class Transfers:
         table.expires = settings.expires
         self.client.create_table(table)
 
-    def _load_config(self, settings: LoadSettings) -> bigquery.LoadJobConfig:
+    def _load_config(self, settings: LoadSettings, mine: str) -> bigquery.LoadJobConfig:
         config = bigquery.LoadJobConfig(
             source_format=_FORMATS[settings.format],
             write_disposition=WRITE[settings.if_exists],
@@ -138,6 +153,8 @@ class Transfers:
             clustering_fields=list(settings.cluster_by) or None,
             time_partitioning=time_partitioning(settings.partition_by, settings.table),
         )
+        if settings.idempotency_key is not None:
+            config.labels = {**config.labels, ASKED_LABEL: mine}
         if settings.schema is not None:
             config.schema = schema_fields(settings.schema)
         elif settings.format != "parquet":
@@ -168,3 +185,9 @@ class Transfers:
                 tuple(messages),
             ) from error
         return job.output_rows or 0
+
+
+def _asked(settings: LoadSettings, uris: Sequence[str]) -> str:
+    # What a file holds does not count, nor the types that its rows show: who loads again has
+    # perhaps read them again.
+    return asked(settings.table.whole, settings.format, settings.if_exists, list(uris))
