@@ -70,7 +70,6 @@ class BigQueryMagics(Magics):
         options = _parsed(_use_parser(), line)
         self._chosen = None
         self._chosen = self._accessor(options.accessor, options)
-        print(f"%%bq uses {self._chosen!r}")
 
     @no_var_expand
     @cell_magic
