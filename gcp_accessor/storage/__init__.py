@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gcp_accessor.storage.files import Files
 from gcp_accessor.storage.first_names import FirstNames
+from gcp_accessor.storage.models import Models
 from gcp_accessor.storage.objects import Objects
 from gcp_accessor.storage.rows import Rows
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from gcp_accessor.publication import Publication
 
 
-class CloudStorageAccessor(Rows, Objects, Files, FirstNames):
+class CloudStorageAccessor(Rows, Objects, Files, Models, FirstNames):
     """Objects in Cloud Storage, written whole or not at all, read verified.
 
     Making one does no I/O: clients are built on first use, once per process, so it can be
