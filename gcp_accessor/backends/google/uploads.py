@@ -30,9 +30,19 @@ class GoogleWriter:
         self._options = options
         self._held = bytearray()
         self._parts: _ResumableUpload | None = None
+        self._broken = False
 
     def write(self, data: bytes, /) -> int:
-        """Take the next bytes."""
+        """Take the next bytes; after an error, which nothing is to hide, to no effect."""
+        if self._broken:
+            # A wrapper writes its end on the way out, as gzip and Parquet do.
+            return len(data)
+        self._broken = True
+        written = self._write(data)
+        self._broken = False
+        return written
+
+    def _write(self, data: bytes) -> int:
         if self._parts is None:
             self._held += data
             if len(self._held) <= _ONE_REQUEST:
@@ -48,6 +58,8 @@ class GoogleWriter:
 
     def finish(self) -> None:
         """Publish the object."""
+        if self._broken:
+            raise ValueError(f"{self._blob.name!r} is not published: a write of it failed before")
         with explained(self._blob.bucket.name, self._blob.name):
             if self._parts is not None:
                 self._parts.close()
