@@ -9,8 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gcp_accessor.backends import Distribution, Estimate, QueryStats, StoredObject, Table
+    from gcp_accessor.backends import (
+        Changes,
+        Distribution,
+        Estimate,
+        QueryStats,
+        StoredObject,
+        Table,
+    )
     from gcp_accessor.bigquery import BigQueryAccessor
+    from gcp_accessor.bigquery.budget import Budget
+    from gcp_accessor.bigquery.query_job import QueryJob
     from gcp_accessor.errors import (
         CorruptRun,
         CostLimitExceeded,
@@ -19,6 +28,8 @@ if TYPE_CHECKING:
         QueryTimeout,
         ResultTooLarge,
         SchemaMismatch,
+        TransferFailed,
+        TransferTimeout,
         UnsafeContent,
         UnsupportedLocally,
     )
@@ -38,12 +49,15 @@ _HOMES = {
     "MonitoringAccessor": "monitoring",
     "JobMetrics": "job_metrics",
     "QueryResult": "query_result",
+    "QueryJob": "bigquery.query_job",
+    "Budget": "bigquery.budget",
     "Typed": "parameters",
     "Publication": "publication",
     "PublicationRun": "publication",
     "Manifest": "manifest",
     "Column": "schema",
     "TableName": "schema",
+    "Changes": "backends",
     "Distribution": "backends",
     "Estimate": "backends",
     "QueryStats": "backends",
@@ -56,6 +70,8 @@ _HOMES = {
     "QueryTimeout": "errors",
     "ResultTooLarge": "errors",
     "SchemaMismatch": "errors",
+    "TransferFailed": "errors",
+    "TransferTimeout": "errors",
     "UnsafeContent": "errors",
     "UnsupportedLocally": "errors",
     # What `%load_ext gcp_accessor` and `%unload_ext gcp_accessor` look for.
@@ -71,12 +87,15 @@ __all__ = [
     "MonitoringAccessor",
     "JobMetrics",
     "QueryResult",
+    "QueryJob",
+    "Budget",
     "Typed",
     "Publication",
     "PublicationRun",
     "Manifest",
     "Column",
     "TableName",
+    "Changes",
     "Distribution",
     "Estimate",
     "QueryStats",
@@ -89,6 +108,8 @@ __all__ = [
     "QueryTimeout",
     "ResultTooLarge",
     "SchemaMismatch",
+    "TransferFailed",
+    "TransferTimeout",
     "UnsafeContent",
     "UnsupportedLocally",
 ]

@@ -14,8 +14,7 @@ import pytest
 from google.api_core.exceptions import Forbidden, NotFound
 from google.cloud.storage.exceptions import DataCorruption
 
-from gcp_accessor import CloudStorageAccessor, UnsafeContent
-from gcp_accessor.errors import TransferFailed, TransferTimeout
+from gcp_accessor import CloudStorageAccessor, TransferFailed, TransferTimeout, UnsafeContent
 from tests.stand_ins.cloud_storage import CloudStorageStandIn, Fault
 
 if TYPE_CHECKING:

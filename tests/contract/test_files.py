@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from google.api_core.exceptions import NotFound, PreconditionFailed
 
-from gcp_accessor import UnsafeContent
-from gcp_accessor.errors import TransferFailed, TransferTimeout
+from gcp_accessor import TransferFailed, TransferTimeout, UnsafeContent
 
 if TYPE_CHECKING:
     from pathlib import Path
