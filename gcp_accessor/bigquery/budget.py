@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Condition
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from gcp_accessor.byte_sizes import bytes_text
 from gcp_accessor.errors import CostLimitExceeded, UnsupportedLocally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 # The budgets whose blocks this thread, or this asyncio task, is in; the outermost first.
 _ENTERED: ContextVar[tuple[Budget, ...]] = ContextVar("gcp_accessor_budgets", default=())
@@ -52,15 +53,7 @@ class Budget:
         text = f"<Budget: {bytes_text(self._spent)} of {bytes_text(self.max_bytes)} spent"
         return f"{text}, {bytes_text(held)} held by {running} that run>" if running else f"{text}>"
 
-    def enter(self) -> None:
-        """Charge what this thread or task runs from now on."""
-        _ENTERED.set((*_ENTERED.get(), self))
-
-    def leave(self) -> None:
-        """Charge no more."""
-        _ENTERED.set(tuple(budget for budget in _ENTERED.get() if budget is not self))
-
-    def take(self, reservation: Reservation, wanted: int, *, waits: bool) -> int:
+    def _take(self, reservation: Reservation, wanted: int, *, waits: bool) -> int:
         """Hold bytes for a query, at most what it wants, and return how many.
 
         Raises:
@@ -81,7 +74,7 @@ class Budget:
                     return self._hold(reservation, wanted)
                 self._changed.wait(_LOOK_SECONDS)
 
-    def give_back(self, reservation: Reservation, kept: int, billed: int) -> None:
+    def _give_back(self, reservation: Reservation, kept: int, billed: int) -> None:
         """Hold only `kept` bytes for the query from now on; it has billed some."""
         with self._changed:
             del self._held[reservation]
@@ -129,19 +122,19 @@ class Reservation:
         self.max_bytes = max(budget.max_bytes for budget in budgets) if wanted is None else wanted
         try:
             for budget in budgets:
-                self.max_bytes = budget.take(self, self.max_bytes, waits=waits)
+                self.max_bytes = budget._take(self, self.max_bytes, waits=waits)
                 self._budgets.append(budget)
         except CostLimitExceeded:
             self.charge(0)
             raise
         for budget in self._budgets:
-            budget.give_back(self, self.max_bytes, 0)
+            budget._give_back(self, self.max_bytes, 0)
 
     def charge(self, billed: int) -> None:
         """Charge what the query has billed and hold no more; once, whoever says it first."""
         budgets, self._budgets = self._budgets, []
         for budget in budgets:
-            budget.give_back(self, 0, billed)
+            budget._give_back(self, 0, billed)
 
     def charge_failure(self, error: BaseException) -> None:
         """Charge nothing if BigQuery bills nothing, else all that the query could have billed.
@@ -156,6 +149,16 @@ class Reservation:
         self.charge(0 if is_free else self.max_bytes)
         if isinstance(error, CostLimitExceeded):
             error.add_note(f"No more than {self.max_bytes:,} bytes were left of the budget for it.")
+
+
+@contextmanager
+def entering(budget: Budget) -> Iterator[None]:
+    """Have `entered()` give the budget to whatever this thread or task runs in the block."""
+    _ENTERED.set((*_ENTERED.get(), budget))
+    try:
+        yield
+    finally:
+        _ENTERED.set(tuple(other for other in _ENTERED.get() if other is not budget))
 
 
 def entered() -> tuple[Budget, ...]:

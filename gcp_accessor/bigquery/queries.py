@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from gcp_accessor.backends import Estimate, Statement
-from gcp_accessor.bigquery.budget import Budget, Reservation, entered
+from gcp_accessor.bigquery.budget import Budget, Reservation, entered, entering
 from gcp_accessor.bigquery.connection import Connection
 from gcp_accessor.bigquery.query_job import QueryJob
 from gcp_accessor.parameters import Parameters, from_python
@@ -190,11 +190,10 @@ class Queries(Connection):
         budget = Budget(max_bytes)
         with _OPENING:
             self._budgets = (*self._budgets, budget)
-        budget.enter()
         try:
-            yield budget
+            with entering(budget):
+                yield budget
         finally:
-            budget.leave()
             with _OPENING:
                 self._budgets = tuple(other for other in self._budgets if other is not budget)
 
