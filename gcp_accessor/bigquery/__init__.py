@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from gcp_accessor.bigquery.exports import Exports
 from gcp_accessor.bigquery.first_names import FirstNames
 from gcp_accessor.bigquery.tables import Tables
 from gcp_accessor.bigquery.upsert import Upserts
 
 
-class BigQueryAccessor(FirstNames, Upserts, Tables):
+class BigQueryAccessor(FirstNames, Upserts, Exports, Tables):
     """BigQuery in a few calls: query, load, export, and the tables themselves.
 
     Making one does nothing yet: the client, or the folder, is opened on first use, in each

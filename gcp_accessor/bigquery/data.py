@@ -1,4 +1,4 @@
-"""Data into tables, out of them, and from one to another."""
+"""Data into tables, and from one to another."""
 
 from __future__ import annotations
 
@@ -112,26 +112,6 @@ class Data(Connection):
                 ready.file, replace(settings, format=ready.format, schema=ready.schema)
             )
             return _Sent(rows, ready.schema, ready.present)
-
-    def export(
-        self,
-        table: str,
-        uri: str,
-        *,
-        format: Literal["infer", "csv", "ndjson", "parquet"] = "infer",
-    ) -> None:
-        """Write a table to one object, or with a `*` in `uri` to as many as it takes.
-
-        Args:
-            table: The whole of it, or with `$YYYYMMDD` one day.
-            uri: `gs://bucket/name`; ending in .gz, or in .parquet, it is compressed.
-            format: "infer" goes by the name's ending.
-        """
-        check_choice("format", format, ("infer", *get_args(FileFormat)))
-        split_object_uri(uri)
-        kind = format_of(uri, format)
-        compress = kind == "parquet" or uri.endswith(".gz")
-        self._backend.export(self._name(table), uri, kind, compress)
 
     def copy(self, source: str, destination: str, *, if_exists: IfExists = "fail") -> None:
         """Copy a table or, named with its `$YYYYMMDD`, one day; at once or not at all."""

@@ -414,12 +414,14 @@ class BigQueryStandIn:
 
     def _run_extract(self, _: Job, extract: dict[str, Any], __: bytes | None) -> None:
         (uri,) = extract["destinationUris"]
-        self.engine.export(
-            _table_name(extract["sourceTable"]),
-            uri,
-            _FORMATS[extract.get("destinationFormat", "CSV")],  # type: ignore[arg-type]
-            extract.get("compression", "NONE") != "NONE",
-        )
+        format = _FORMATS[extract.get("destinationFormat", "CSV")]
+        compress = extract.get("compression", "NONE") != "NONE"
+        source = _table_name(extract["sourceTable"])
+        if source.dataset == _ANONYMOUS:
+            cursor = self.result_of(_ANONYMOUS, source.table)
+            self.engine.export_rows(cursor, uri, format, compress)  # type: ignore[arg-type]
+        else:
+            self.engine.export(source, uri, format, compress)  # type: ignore[arg-type]
 
     def _dry_run(self, job: Job) -> dict[str, Any]:
         estimate = self.engine.estimate(self._statement(job.configuration["query"]))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from google.api_core.exceptions import NotFound
 
 from gcp_accessor.backends.duckdb.functions import add_functions
-from gcp_accessor.backends.duckdb.types import quoted, text_literal
+from gcp_accessor.backends.duckdb.types import duckdb_type, quoted, text_literal
 from gcp_accessor.errors import LoadFailed
 from gcp_accessor.tabular.formats import content_type_of
 from gcp_accessor.uris import split_object_uri, split_uri
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-    from gcp_accessor.backends import BucketBackend, FileFormat
+    from gcp_accessor.backends import BucketBackend, Cursor, FileFormat
     from gcp_accessor.schema import Column
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BLOCK = 1 << 20
+_EXPORTED_ROWS = 65_536
 
 
 @contextmanager
@@ -135,6 +136,30 @@ def exported(
         add_functions(connection, sql)
         connection.execute(sql)
         yield path
+
+
+@contextmanager
+def rows_exported(cursor: Cursor, format: FileFormat, scratch: Path) -> Iterator[Path]:
+    """Yield a file that holds a finished statement's rows, as BigQuery exports them."""
+    import duckdb
+    import pyarrow as pa
+
+    from gcp_accessor.arrow import arrow_schema
+
+    reader = pa.RecordBatchReader.from_batches(
+        arrow_schema(cursor.schema), cursor.batches(_EXPORTED_ROWS)
+    )
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        connection.register("result", reader)
+        # Arrow has no JSON of its own.
+        typed = ", ".join(
+            f"CAST({quoted(column.name)} AS {duckdb_type(column)}) AS {quoted(column.name)}"
+            for column in cursor.schema
+        )
+        rows = f"FROM (SELECT {typed} FROM result)"
+        with exported(connection, rows, cursor.schema, format, scratch) as path:
+            yield path
 
 
 def _csv_value(column: Column) -> str:

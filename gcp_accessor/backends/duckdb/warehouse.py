@@ -30,7 +30,14 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-    from gcp_accessor.backends import BucketBackend, FileFormat, IfExists, LoadSettings, Table
+    from gcp_accessor.backends import (
+        BucketBackend,
+        Cursor,
+        FileFormat,
+        IfExists,
+        LoadSettings,
+        Table,
+    )
     from gcp_accessor.schema import Column, TableName
 
 
@@ -113,6 +120,11 @@ class DuckDBWarehouse(Statements):
             rows = f"FROM {sql_name(table)} WHERE {condition}"
             with files.exported(connection, rows, schema, format, self.file.scratch) as path:
                 files.publish(path, uri, self._buckets, compress=compress)
+
+    def export_rows(self, cursor: Cursor, uri: str, format: FileFormat, compress: bool) -> None:
+        """Write a result to one object of the local buckets, which appears whole."""
+        with files.rows_exported(cursor, format, self.file.scratch) as path:
+            files.publish(path, uri, self._buckets, compress=compress)
 
     # --- Tables -----------------------------------------------------------------------
 

@@ -56,6 +56,12 @@ class GoogleCursor:
             changes=_changes(job),
         )
 
+    @property
+    def table(self) -> bigquery.TableReference:
+        """The table that holds the rows: the destination, or one that BigQuery made for them."""
+        table: bigquery.TableReference = self._job.destination
+        return table
+
     def rows(self) -> Iterator[list[object]]:
         """Each row as a list of Python values."""
         if not self._has_rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from uuid import uuid4
 
 from google.api_core import exceptions
@@ -26,7 +26,8 @@ from gcp_accessor.errors import LoadFailed
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gcp_accessor.backends import FileFormat, IfExists, LoadSettings
+    from gcp_accessor.backends import Cursor, FileFormat, IfExists, LoadSettings
+    from gcp_accessor.backends.google.cursor import GoogleCursor
     from gcp_accessor.schema import TableName
 
 WRITE = {"replace": "WRITE_TRUNCATE", "append": "WRITE_APPEND", "fail": "WRITE_EMPTY"}
@@ -79,6 +80,15 @@ class Transfers:
 
     def export(self, table: TableName, uri: str, format: FileFormat, compress: bool) -> None:
         """Let BigQuery write the table to Cloud Storage."""
+        self._extract(table_reference(table, self.client.project), uri, format, compress)
+
+    def export_rows(self, cursor: Cursor, uri: str, format: FileFormat, compress: bool) -> None:
+        """Let BigQuery write a result to Cloud Storage, from the table that it keeps for it."""
+        self._extract(cast("GoogleCursor", cursor).table, uri, format, compress)
+
+    def _extract(
+        self, table: bigquery.TableReference, uri: str, format: FileFormat, compress: bool
+    ) -> None:
         compressions = {"csv": "GZIP", "ndjson": "GZIP", "parquet": "ZSTD"}
         config = bigquery.ExtractJobConfig(
             destination_format=_FORMATS[format],
@@ -87,10 +97,7 @@ class Transfers:
         with advice():
             job = self._once(
                 lambda job_id: self.client.extract_table(
-                    table_reference(table, self.client.project),
-                    uri,
-                    job_id=job_id,
-                    job_config=config,
+                    table, uri, job_id=job_id, job_config=config
                 )
             )
             wait_for(job, None)
