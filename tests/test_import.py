@@ -14,7 +14,10 @@ from tests.stand_ins.bigquery import BigQueryStandIn
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEAVY = ("duckdb", "google", "numpy", "pandas", "pyarrow", "requests", "sqlglot")
+HEAVY = (
+    *("IPython", "duckdb", "google", "matplotlib", "numpy", "pandas", "pyarrow", "requests"),
+    *("sqlglot", "tqdm"),
+)
 PREAMBLE = f"""
 import sys
 

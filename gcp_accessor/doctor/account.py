@@ -17,9 +17,9 @@ PART = "Google Cloud"
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 _USERINFO = "https://openidconnect.googleapis.com/v1/userinfo"
 # Off Google Cloud the search for credentials ends at a metadata server that never answers.
-_SEARCH_SECONDS = 8.0
-_SIGN_IN_SECONDS = 6.0
-_REQUEST_SECONDS = 5.0
+_SEARCH_SECONDS = 7.0
+_SIGN_IN_SECONDS = 5.0
+_REQUEST_SECONDS = 4.0
 # In the order in which google-auth asks them.
 _PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT")
 _FILE_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,34 +39,38 @@ class TookTooLong(Exception):
     """It gave no answer in its time."""
 
 
-class Pending(queue.SimpleQueue["tuple[T | None, BaseException | None]"]):
+class Pending(Generic[T]):
     """A call on its way, in a thread that keeps no process alive."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._begun = time.monotonic()
+        self._outcome: queue.SimpleQueue[tuple[T | None, BaseException | None]]
+        self._outcome = queue.SimpleQueue()
+        threading.Thread(target=self._run, args=(call,), daemon=True).start()
 
     def result(self, seconds: float) -> T:
         """Return what the call returned, or raise what it raised.
 
         Raises:
-            TookTooLong: it has not come to its end within these seconds from now.
+            TookTooLong: it has not come to its end within these seconds from its beginning.
         """
+        left = self._begun + seconds - time.monotonic()
         try:
-            value, error = self.get(timeout=seconds)
+            value, error = self._outcome.get(timeout=max(left, 0))
         except queue.Empty:
             raise TookTooLong(f"no answer within {seconds:g} s") from None
         if error is not None:
             raise error
-        return value  # type: ignore[return-value]
+        return cast("T", value)
+
+    def _run(self, call: Callable[[], T]) -> None:
+        try:
+            self._outcome.put((call(), None))
+        # To be raised where the result is asked for.
+        except BaseException as error:
+            self._outcome.put((None, error))
 
 
 def begin(call: Callable[[], T]) -> Pending[T]:
     """Start a call that may hang, as a name server or a metadata server can."""
-    pending: Pending[T] = Pending()
-
-    def run() -> None:
-        try:
-            pending.put((call(), None))
-        # To be raised where the result is asked for.
-        except BaseException as error:
-            pending.put((None, error))
-
-    threading.Thread(target=run, daemon=True).start()
-    return pending
+    return Pending(call)

@@ -14,7 +14,7 @@ from gcp_accessor.doctor.finding import Finding, State
 if TYPE_CHECKING:
     from requests import Response
 
-REQUEST_SECONDS = 5.0
+REQUEST_SECONDS = 4.0
 # Google refuses a service account's claim that is this far off.
 _CLOCK_BAD_SECONDS = 300
 _CLOCK_NOTE_SECONDS = 30
