@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 from google.api_core import exceptions
+from google.api_core.retry import Retry
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
@@ -137,6 +138,22 @@ def test_a_session_that_fails_for_a_moment_is_asked_for_again(
     reads.fail(grpc.StatusCode.UNAVAILABLE, on="CreateReadSession")
 
     assert numbers(warehouse) == list(range(1, ROWS + 1))
+
+
+def test_a_service_that_stays_away_is_asked_again_for_as_long_as_was_said(
+    reads: StorageReadStandIn, warehouse: BigQueryAccessor
+) -> None:
+    job = warehouse.bq_client.query(NUMBERS)
+    job.result()
+    reader = StorageReader(
+        warehouse.bq_client, reads.client(), Retry(initial=0.01, maximum=0.05, timeout=0.2)
+    )
+    reads.fail(grpc.StatusCode.UNAVAILABLE, on="ReadRows", times=10_000)
+
+    with pytest.raises(exceptions.RetryError):
+        reader.batches(job.destination, ordered=True)
+
+    assert reads.requests["ReadRows"] > 2
 
 
 def test_a_failure_after_the_first_rows_is_raised(

@@ -47,7 +47,7 @@ class GoogleWarehouse(Queries, Transfers, Tables):
         else:
             self._own_client = False
         self.client: bigquery.Client = client
-        self._reader = StorageReader(client, read_client)
+        self._reader = StorageReader(client, read_client, retry)
 
     def close(self) -> None:
         """Close the clients' connections, unless the client was handed in."""

@@ -9,7 +9,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from google.api_core.exceptions import Forbidden
+from google.api_core.exceptions import DeadlineExceeded, Forbidden, ServiceUnavailable
+from google.api_core.retry import Retry, if_exception_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # Each holds two of the service's messages, of a few MB, at most.
 _STREAMS = 4
+# As long as BigQuery's own client asks a failing service again.
+_RETRY = Retry(if_exception_type(DeadlineExceeded, ServiceUnavailable), timeout=600)
 
 
 class StorageReader:
@@ -33,11 +36,19 @@ class StorageReader:
     Args:
         client: Whose project pays, and whose credentials are used.
         given: Google's client of the API, to be used instead of making one; it is not closed.
+        retry: How often the service is asked again. None goes on for ten minutes, where the
+            API's own client would for a day.
     """
 
-    def __init__(self, client: bigquery.Client, given: BigQueryReadClient | None = None) -> None:
+    def __init__(
+        self,
+        client: bigquery.Client,
+        given: BigQueryReadClient | None = None,
+        retry: Retry | None = None,
+    ) -> None:
         self._client = client
         self._given = given
+        self._retry = retry or _RETRY
         self._made: BigQueryReadClient | None = None
         self._refused = False
         self._lock = threading.Lock()
@@ -98,11 +109,22 @@ class StorageReader:
                 read_options=ReadSession.TableReadOptions(arrow_serialization_options=compressed),
             ),
             max_stream_count=most_streams,
+            retry=self._retry,
         )
         schema = pyarrow.ipc.read_schema(pyarrow.py_buffer(session.arrow_schema.serialized_schema))
         yield from _as_they_come(
-            [_stream(client, stream.name, schema) for stream in session.streams]
+            [self._stream(client, stream.name, schema) for stream in session.streams]
         )
+
+    def _stream(
+        self, client: BigQueryReadClient, name: str, schema: Schema
+    ) -> Iterator[RecordBatch]:
+        import pyarrow
+
+        # Google's reader asks again from where it was when the connection breaks.
+        for message in client.read_rows(name, retry=self._retry):
+            content = pyarrow.py_buffer(message.arrow_record_batch.serialized_record_batch)
+            yield pyarrow.ipc.read_record_batch(content, schema)
 
     def _read_client(self) -> BigQueryReadClient | None:
         if self._given is not None:
@@ -148,15 +170,6 @@ def _read_client_beside(client: bigquery.Client) -> BigQueryReadClient | None:
             "universe_domain": getattr(credentials, "universe_domain", None),
         },
     )
-
-
-def _stream(client: BigQueryReadClient, name: str, schema: Schema) -> Iterator[RecordBatch]:
-    import pyarrow
-
-    # Google's reader asks again from where it was when the connection breaks.
-    for message in client.read_rows(name):
-        content = pyarrow.py_buffer(message.arrow_record_batch.serialized_record_batch)
-        yield pyarrow.ipc.read_record_batch(content, schema)
 
 
 def _as_they_come(streams: Iterable[Iterator[RecordBatch]]) -> Iterator[RecordBatch]:
