@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from etl_jobs.errors import ContractError, Misuse, nearest
 from etl_jobs.plain_yaml import yaml_problem
+from gcp_accessor.byte_sizes import parse_bytes
 from gcp_accessor.schema import Column, TableName
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ _KEYS = frozenset(
 )
 PublishFormat = Literal["csv.gz", "parquet"]
 _FORMATS: tuple[PublishFormat, ...] = get_args(PublishFormat)
-_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-_UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,18 +286,6 @@ def _parameter(name: str, spec: object) -> JobParameter:
             f"parameter {name} has the type {parameter.type!r}; expected {', '.join(_PARSERS)}"
         )
     return parameter
-
-
-def parse_bytes(text: str) -> int:
-    """Return a number of bytes from "500", "20 GB" or "20 GiB".
-
-    Raises:
-        ValueError: the text is none of these.
-    """
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", text.strip())
-    if match is None or (match[2] or "B") not in _UNITS:
-        raise ValueError(f"{text!r} is not a size; write for example 20 GB or 500 MiB")
-    return int(float(match[1]) * _UNITS[match[2] or "B"])
 
 
 def _bytes(value: object) -> int:

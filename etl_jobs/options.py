@@ -188,7 +188,7 @@ def _assignment(text: str) -> tuple[str, str]:
 
 
 def _size(text: str) -> int:
-    from etl_jobs.contract import parse_bytes
+    from gcp_accessor.byte_sizes import parse_bytes
 
     try:
         size = parse_bytes(text)

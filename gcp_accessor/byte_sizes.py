@@ -26,7 +26,7 @@ def parse_bytes(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     unit = match[2].lower() or "b" if match else None
     if match is None or unit not in _UNITS:
-        raise ValueError(f"{text!r} is not a size; write for example 10GB or 500MiB")
+        raise ValueError(f"{text!r} is not a size; write for example 20 GB or 500 MiB")
     return int(float(match[1]) * _UNITS[unit])
 
 

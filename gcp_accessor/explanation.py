@@ -24,15 +24,9 @@ def expected_errors() -> tuple[type[Exception], ...]:
 
     from gcp_accessor import errors
 
+    ours = (each for each in vars(errors).values() if isinstance(each, type))
     return (
-        errors.CorruptRun,
-        errors.CostLimitExceeded,
-        errors.LoadFailed,
-        errors.MissingExtra,
-        errors.QueryTimeout,
-        errors.SchemaMismatch,
-        errors.UnsafeContent,
-        errors.UnsupportedLocally,
+        *(each for each in ours if issubclass(each, Exception)),
         GoogleAPIError,
         GoogleAuthError,
         OSError,
@@ -42,10 +36,10 @@ def expected_errors() -> tuple[type[Exception], ...]:
 def _message(error: BaseException) -> str:
     from google.api_core.exceptions import GoogleAPICallError
 
-    from gcp_accessor.errors import LoadFailed
+    from gcp_accessor.errors import LoadFailed, TransferFailed
 
-    if isinstance(error, LoadFailed):
-        # It has lines of its own, one for each row.
+    if isinstance(error, LoadFailed | TransferFailed):
+        # They have lines of their own, one for each row or file.
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from etl_jobs.checks import checks_sql
-from etl_jobs.contract import parse_bytes, read_query
+from etl_jobs.contract import read_query
 from etl_jobs.errors import ContractError
 
 if TYPE_CHECKING:
@@ -111,15 +111,6 @@ def test_each_disagreement_is_one_sentence_that_names_the_file(
 
     assert str(caught.value).startswith("sql/counts/answers.sql: ")
     assert message in str(caught.value)
-
-
-def test_sizes_are_read_in_decimal_and_binary_units() -> None:
-    assert parse_bytes("500") == 500
-    assert parse_bytes("1.5 GB") == 1_500_000_000
-    assert parse_bytes("20GiB") == 20 * 2**30
-
-    with pytest.raises(ValueError, match="not a size"):
-        parse_bytes("20 gigs")
 
 
 def test_a_contract_is_one_statement_that_counts_violations(tmp_path: Path) -> None:

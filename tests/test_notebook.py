@@ -215,7 +215,7 @@ def test_a_place_is_named_on_the_line(notebook: Notebook, exams: BigQueryAccesso
         ("%%bq --dryrun\nSELECT 1", "unrecognized arguments: --dryrun; see %%bq?"),
         ("%%bq a b\nSELECT 1", "unrecognized arguments: b; see %%bq?"),
         ("%%bq class\nSELECT 1", "name: 'class' is not a variable's name; see %%bq?"),
-        ("%%bq --max-bytes 10XB\nSELECT 1", "'10XB' is not a size; write for example 10GB"),
+        ("%%bq --max-bytes 10XB\nSELECT 1", "'10XB' is not a size; write for example 20 GB"),
         ("%%bq --as list\nSELECT 1", "--as: invalid choice: 'list'"),
         ("%%bq 'a\nSELECT 1", "%%bq 'a: No closing quotation"),
         ("%%bq\nSELECT @day", "the SQL uses @day; set a variable day, or write %%bq --param day="),
