@@ -260,6 +260,8 @@ def test_a_frame_that_csv_cannot_hold_says_where() -> None:
     with pytest.raises(TypeError) as caught:
         written(nested, "csv")
     assert caught.value.__notes__ == ["in the column 'tags'"]
+    with pytest.raises(ValueError, match="the column 'x' has a lone surrogate"):
+        written(pd.DataFrame({"x": pd.Series(["a", "\ud83d"], dtype=object)}), "csv")
     with pytest.raises(ValueError, match="the header has 1 names; the data has 2 columns"):
         written(pa.table({"a": [1], "b": [2]}), "csv", ["a"])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ from gcp_accessor.tabular.arrow_texts import texts_of
 from gcp_accessor.tabular.csv_text import line_of, text_of, utf8
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from gcp_accessor.backends import ObjectWriter
 
@@ -34,10 +35,12 @@ def write_csv(data: Any, sink: ObjectWriter, header: Sequence[str] | None) -> in
         TypeError: so with a single value.
     """
     if type(data).__module__.partition(".")[0] == "pandas":
-        names, batches = [str(name) for name in data.columns], _texts_of_frame(data)
+        names = [str(name) for name in data.columns]
+        batches = _texts(_pieces_of_frame(data), _texts_of_series)
     else:
         reader = reader_of(data)
-        names, batches = reader.schema.names, _texts_of_stream(reader)
+        names = reader.schema.names
+        batches = _texts(_pieces_of_stream(reader), texts_of)
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice or not names:
         found = f"names the column {twice[0]!r} twice" if twice else "has no columns"
@@ -107,39 +110,64 @@ def _width(head: bytes) -> int:
     return len(next(csv.reader(text), ()))
 
 
-def _texts_of_stream(reader: pa.RecordBatchReader) -> Iterator[list[pa.Array]]:
+def _pieces_of_stream(reader: pa.RecordBatchReader) -> Iterator[list[pa.Array]]:
     for field in reader.schema:
         if pa.types.is_nested(field.type):
             raise ValueError(
                 f"the column {field.name!r} is a {field.type}, which CSV cannot hold; write "
                 "NDJSON or Parquet"
             )
-    values = max(1, _PIECE_VALUES // max(1, len(reader.schema)))
-    for batch in pieces_of(reader, values, _PIECE_BYTES):
-        yield [texts_of(column) for column in batch.columns]
+    rows = max(1, _PIECE_VALUES // len(reader.schema))
+    for batch in pieces_of(reader, rows, _PIECE_BYTES):
+        yield batch.columns
 
 
-def _texts_of_frame(frame: Any) -> Iterator[list[pa.Array]]:
-    rows = max(1, _PIECE_VALUES // max(1, frame.shape[1]))
+def _pieces_of_frame(frame: Any) -> Iterator[list[Any]]:
+    rows = max(1, _PIECE_VALUES // frame.shape[1])
     for start in range(0, len(frame), rows):
         piece = frame.iloc[start : start + rows]
-        yield [_texts_of_series(piece.iloc[:, at]) for at in range(piece.shape[1])]
+        yield [piece.iloc[:, at] for at in range(frame.shape[1])]
+
+
+def _texts(
+    pieces: Iterable[list[Any]], of_column: Callable[[Any], pa.Array]
+) -> Iterator[list[pa.Array]]:
+    """Each piece's columns as texts, made while those of the one before are written."""
+
+    def made(columns: list[Any]) -> list[pa.Array]:
+        return [of_column(column) for column in columns]
+
+    with ThreadPoolExecutor(1) as worker:
+        ready = None
+        for piece in pieces:
+            coming = worker.submit(made, piece)
+            if ready is not None:
+                yield ready.result()
+            ready = coming
+        if ready is not None:
+            yield ready.result()
 
 
 def _texts_of_series(series: Any) -> pa.Array:
-    if series.dtype != object:
+    try:
+        if series.dtype == object:
+            return _texts_of_objects(series)
         column = pa.Array.from_pandas(series)
-        if isinstance(column, pa.ChunkedArray):
-            column = column.combine_chunks()
-        return texts_of(column)
+        return texts_of(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
+    except TypeError as error:
+        error.add_note(f"in the column {series.name!r}")
+        raise
+    except UnicodeEncodeError:
+        # It says neither where nor what to do.
+        utf8("\n".join(map(str, series)), f"the column {series.name!r}")
+        raise
+
+
+def _texts_of_objects(series: Any) -> pa.Array:
     # Values of any types, as those of rows; among them a float's NaN is pandas' way to miss one.
     values = cast("list[object]", series.tolist())
     if not {*map(type, values)} <= {str, type(None)}:
-        try:
-            values = [None if _is_nan(value) else text_of(value) for value in values]
-        except TypeError as error:
-            error.add_note(f"in the column {series.name!r}")
-            raise
+        values = [None if _is_nan(value) else text_of(value) for value in values]
     return pa.array(values, pa.large_string())
 
 

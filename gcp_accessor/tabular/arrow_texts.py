@@ -60,8 +60,9 @@ def _of_floats(column: pa.Array) -> pa.Array:
     # Here Python and Arrow write the same digits, but that Arrow writes 1.0 as 1.
     alike = pc.and_(pc.less(size, 1e10), pc.or_(pc.greater_equal(size, 1e-4), pc.equal(size, 0.0)))
     whole = pc.and_(alike, pc.equal(pc.floor(column), column))
+    whole = pc.fill_null(whole, False)
     if pc.any(whole).as_py():
-        texts = pc.if_else(whole, _with_end(texts, ".0"), texts)
+        texts = pc.replace_with_mask(texts, whole, _with_end(texts.filter(whole), ".0"))
     return _mended(texts, pc.invert(alike), column)
 
 
