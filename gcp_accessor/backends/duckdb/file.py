@@ -14,6 +14,7 @@ from uuid import uuid4
 from google.api_core.exceptions import ServiceUnavailable
 
 from gcp_accessor.backends.duckdb.errors import disk_errors
+from gcp_accessor.errors import QueryTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +25,19 @@ if TYPE_CHECKING:
 # Between two attempts to open a file that another process holds.
 _PAUSE_SECONDS = 0.02
 _STALE_SECONDS = 86_400
+# Another process has the file; a thread of this one is just giving it up.
+_NOT_NOW = ("Could not set lock on file", "Unique file handle conflict")
 _WAIT_VARIABLE = "GCP_ACCESSOR_LOCAL_WAIT"
 _DEFAULT_WAIT_SECONDS = 30.0
 # Statements that write take turns within a process, where DuckDB would let one of two fail.
 _WRITING: dict[Path, threading.RLock] = {}
 _WRITING_GUARD = threading.Lock()
+# The thread that has its turn when a process is forked is not there in the new one.
+os.register_at_fork(
+    before=_WRITING_GUARD.acquire,
+    after_in_parent=_WRITING_GUARD.release,
+    after_in_child=lambda: (_WRITING.clear(), _WRITING_GUARD.release()),
+)
 
 
 class DatabaseFile:
@@ -51,15 +60,20 @@ class DatabaseFile:
             self._writing = _WRITING.setdefault(self.path.absolute(), threading.RLock())
 
     @contextmanager
-    def open(self, *, writes: bool = False) -> Iterator[DuckDBPyConnection]:
+    def open(
+        self, *, writes: bool = False, timeout: float | None = None
+    ) -> Iterator[DuckDBPyConnection]:
         """Yield a connection that works in UTC.
 
         Raises:
+            QueryTimeout: others were at work for longer than `timeout` seconds.
             ServiceUnavailable: another process held the file for longer than wait_seconds.
             OSError: the file cannot be written or read, as on a full disk.
         """
-        with self._writing if writes else nullcontext(), disk_errors(self.path):
-            connection = self._connect()
+        began = time.monotonic()
+        with self._turn(timeout) if writes else nullcontext(), disk_errors(self.path):
+            left = None if timeout is None else timeout - (time.monotonic() - began)
+            connection = self._connect(left)
             try:
                 connection.execute("SET TimeZone = 'UTC'")
                 _quiet(connection)
@@ -68,9 +82,9 @@ class DatabaseFile:
                 connection.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[DuckDBPyConnection]:
+    def transaction(self, timeout: float | None = None) -> Iterator[DuckDBPyConnection]:
         """Yield a connection whose writes are all kept, on disk, when the block ends, or none."""
-        with self.open(writes=True) as connection:
+        with self.open(writes=True, timeout=timeout) as connection:
             connection.begin()
             try:
                 yield connection
@@ -81,7 +95,19 @@ class DatabaseFile:
                 raise
             connection.commit()
 
-    def _connect(self) -> DuckDBPyConnection:
+    @contextmanager
+    def _turn(self, timeout: float | None) -> Iterator[None]:
+        if not self._writing.acquire(timeout=-1 if timeout is None else max(timeout, 0.0)):
+            raise QueryTimeout(
+                f"other statements wrote to {self.path} for {timeout:.3g} s, all the time that "
+                "this one had; it was cancelled"
+            )
+        try:
+            yield
+        finally:
+            self._writing.release()
+
+    def _connect(self, timeout: float | None) -> DuckDBPyConnection:
         import duckdb
 
         self._sweep()
@@ -93,27 +119,36 @@ class DatabaseFile:
         }
         if not self.path.exists():
             self._create()
-        deadline = time.monotonic() + self.wait_seconds
+        wait = self.wait_seconds if timeout is None else min(timeout, self.wait_seconds)
+        deadline = time.monotonic() + wait
         while True:
             try:
                 return duckdb.connect(str(self.path), config=settings)
-            except duckdb.IOException as error:
-                # A holder that lets go in this very moment is named by no name, or not at all.
-                if "Could not set lock on file" not in str(error):
+            except duckdb.Error as error:
+                if not any(sign in str(error) for sign in _NOT_NOW):
                     raise
                 if time.monotonic() >= deadline:
-                    held = re.search(r"lock is held in (.*?\(?PID (\d+)\)?)", str(error))
-                    name, process = (held[1], held[2]) if held else ("of no known name", "it")
-                    unavailable = ServiceUnavailable(
-                        f"{self.path} is held by another process, {name}, and was not free "
-                        f"within {self.wait_seconds:g} s"
-                    )
-                    unavailable.add_note(
-                        f"Wait for process {process} to end, or set {_WAIT_VARIABLE} to more "
-                        "seconds."
-                    )
-                    raise unavailable from error
+                    raise self._unavailable(error, is_late=wait < self.wait_seconds) from error
             time.sleep(_PAUSE_SECONDS)
+
+    def _unavailable(self, error: Exception, *, is_late: bool) -> Exception:
+        """Return what is said when the file was not free in time."""
+        # A holder that lets go in this very moment is named by no name, or not at all.
+        held = re.search(r"lock is held in (.*?\(?PID (\d+)\)?)", str(error))
+        name, process = (held[1], held[2]) if held else ("of no known name", "it")
+        if is_late:
+            return QueryTimeout(
+                f"{self.path} was held by another process, {name}, for all the time that this "
+                "statement had; it was cancelled"
+            )
+        unavailable = ServiceUnavailable(
+            f"{self.path} is held by another process, {name}, and was not free within "
+            f"{self.wait_seconds:g} s"
+        )
+        unavailable.add_note(
+            f"Wait for process {process} to end, or set {_WAIT_VARIABLE} to more seconds."
+        )
+        return unavailable
 
     def _create(self) -> None:
         """Make an empty warehouse aside, then put it into its place.

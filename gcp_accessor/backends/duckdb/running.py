@@ -27,8 +27,15 @@ def bounded(
     connection: DuckDBPyConnection,
     timeout: float | None,
     cancelled: threading.Event | None = None,
+    began: float | None = None,
 ) -> Iterator[None]:
     """Interrupt what the block runs when its time is over, or when it is cancelled.
+
+    Args:
+        connection: What runs in it.
+        timeout: Seconds that it may take.
+        cancelled: Set by another thread, to cancel it.
+        began: When its time began, on the monotonic clock; now, if it is not said.
 
     Raises:
         QueryTimeout: its time was over.
@@ -39,16 +46,17 @@ def bounded(
     if timeout is None and cancelled is None:
         yield
         return
-    limit = _Limit(connection, timeout, cancelled)
+    end = (time.monotonic() if began is None else began) + (timeout or float("inf"))
+    limit = _Limit(connection, end, cancelled)
     try:
         yield
     except (duckdb.InterruptException, RuntimeError) as error:
-        if (reason := limit.passed()) is not None:
+        if (reason := limit.passed(timeout)) is not None:
             raise reason from error
         raise
     else:
         # Between two statements an interruption is not heard.
-        if (reason := limit.passed()) is not None:
+        if (reason := limit.passed(timeout)) is not None:
             raise reason
     finally:
         limit.lift()
@@ -58,24 +66,23 @@ class _Limit:
     def __init__(
         self,
         connection: DuckDBPyConnection,
-        timeout: float | None,
+        end: float,
         cancelled: threading.Event | None,
     ) -> None:
         self._connection = connection
-        self._timeout = timeout
-        self._end = float("inf") if timeout is None else time.monotonic() + timeout
+        self._end = end
         self._cancelled = cancelled
         self._is_over = False
         self._ended = threading.Event()
         self._watch = threading.Thread(target=self._interrupt, daemon=True)
         self._watch.start()
 
-    def passed(self) -> Exception | None:
+    def passed(self, timeout: float | None) -> Exception | None:
         """What the block is to end with."""
         if self._cancelled is not None and self._cancelled.is_set():
             return cancelled_error()
         if self._is_over:
-            return QueryTimeout(f"the query ran for {self._timeout:g} s and was cancelled")
+            return QueryTimeout(f"the query ran for {timeout:g} s and was cancelled")
         return None
 
     def lift(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 from uuid import uuid4
@@ -23,6 +24,7 @@ from gcp_accessor.backends.idempotency import job_id_of
 from gcp_accessor.errors import CostLimitExceeded, UnsupportedLocally
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from threading import Event
 
@@ -65,10 +67,14 @@ class Statements:
             size = bytes_read(connection, catalog, query.tree, query.tables, statement.parameters)
         return Estimate(size, query.tables, query.schema, "SELECT")
 
-    def _reading(self) -> AbstractContextManager[tuple[DuckDBPyConnection, LocalCatalog]]:
+    def _reading(
+        self, timeout: float | None = None
+    ) -> AbstractContextManager[tuple[DuckDBPyConnection, LocalCatalog]]:
         raise NotImplementedError
 
-    def _transaction(self) -> AbstractContextManager[tuple[DuckDBPyConnection, LocalCatalog]]:
+    def _transaction(
+        self, timeout: float | None = None
+    ) -> AbstractContextManager[tuple[DuckDBPyConnection, LocalCatalog]]:
         raise NotImplementedError
 
 
@@ -104,7 +110,7 @@ class _Run:
         if self.key is not None:
             self._claim(self.key)
         file = self.warehouse.file
-        with self.warehouse._reading() as (connection, catalog), self._bounded(connection):
+        with self._ready(self.warehouse._reading) as (connection, catalog):
             query = read_query(connection, catalog, tree, self.statement)
             read = _within_limit(connection, catalog, query, self.statement)
             # The result's file, should it need one, must be on the same disk as the folder.
@@ -114,12 +120,12 @@ class _Run:
 
     def _claim(self, key: str) -> None:
         """See that the key is this statement's. Its rows are no effect, and are read again."""
-        with self.warehouse._transaction() as (connection, _):
+        with self._ready(self.warehouse._transaction) as (connection, _):
             run_once(connection, key, asked_by(self.statement), dict)
 
     def _change(self, tree: exp.Expr) -> QueryStats:
         """Run what changes the warehouse, or tell what came of it under the same key."""
-        with self.warehouse._transaction() as (connection, catalog), self._bounded(connection):
+        with self._ready(self.warehouse._transaction) as (connection, catalog):
 
             def change() -> dict[str, object]:
                 destination = self.statement.destination
@@ -151,8 +157,22 @@ class _Run:
         write_rows(connection, catalog, where, query.sql, query.schema, query.values)
         return read
 
-    def _bounded(self, connection: DuckDBPyConnection) -> AbstractContextManager[None]:
-        return bounded(connection, self.statement.timeout, self.cancelled)
+    @contextmanager
+    def _ready(
+        self,
+        opening: Callable[
+            [float | None], AbstractContextManager[tuple[DuckDBPyConnection, LocalCatalog]]
+        ],
+    ) -> Iterator[tuple[DuckDBPyConnection, LocalCatalog]]:
+        """Open the warehouse for as long as the statement may take: others may be at work."""
+        with opening(self._left()) as (connection, catalog):
+            timeout = self.statement.timeout
+            with bounded(connection, timeout, self.cancelled, self.started):
+                yield connection, catalog
+
+    def _left(self) -> float | None:
+        timeout = self.statement.timeout
+        return None if timeout is None else max(timeout - (time.monotonic() - self.started), 0.0)
 
     def _stats(self, read: int, changes: Changes | None = None) -> QueryStats:
         return QueryStats(

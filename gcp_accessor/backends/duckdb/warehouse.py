@@ -75,7 +75,8 @@ class DuckDBWarehouse(Statements):
         key = settings.idempotency_key
         # What a file holds does not count: who loads it again has perhaps read it again.
         what = asked(settings.table.whole, settings.format, settings.if_exists, list(uris))
-        with self._transaction() as (connection, catalog), bounded(connection, settings.timeout):
+        within = settings.timeout
+        with self._transaction(within) as (connection, catalog), bounded(connection, within):
 
             def load() -> int:
                 return self._write_rows(connection, catalog, paths, settings)
@@ -232,13 +233,17 @@ class DuckDBWarehouse(Statements):
     # --- The file ---------------------------------------------------------------------
 
     @contextmanager
-    def _reading(self) -> Iterator[tuple[DuckDBPyConnection, LocalCatalog]]:
-        with self.file.open() as connection, google_errors():
+    def _reading(
+        self, timeout: float | None = None
+    ) -> Iterator[tuple[DuckDBPyConnection, LocalCatalog]]:
+        with self.file.open(timeout=timeout) as connection, google_errors():
             yield connection, LocalCatalog(connection, self._project)
 
     @contextmanager
-    def _transaction(self) -> Iterator[tuple[DuckDBPyConnection, LocalCatalog]]:
-        with self.file.transaction() as connection, google_errors():
+    def _transaction(
+        self, timeout: float | None = None
+    ) -> Iterator[tuple[DuckDBPyConnection, LocalCatalog]]:
+        with self.file.transaction(timeout) as connection, google_errors():
             yield connection, LocalCatalog(connection, self._project)
 
 
