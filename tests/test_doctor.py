@@ -152,7 +152,7 @@ def test_a_permission_that_is_missing_is_told_with_its_role(signed_in: FrontDoor
     assert found["BigQuery"].state == "bad"
     assert found["BigQuery"].advice == ("the account needs roles/bigquery.jobUser",)
     assert found["Cloud Storage"].state == "note"
-    assert "roles/storage.objectAdmin on gs://lessons" in found["Cloud Storage"].advice[0]
+    assert "roles/storage.objectUser on gs://lessons" in found["Cloud Storage"].advice[0]
     # Without metrics everything else works.
     assert found["Monitoring"].state == "note"
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
+from traitlets.config import Config
 
 from gcp_accessor import BigQueryAccessor, Estimate, QueryResult
+from gcp_accessor.notebook import BigQueryMagics, _query_parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 class Notebook:
@@ -46,8 +48,7 @@ def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebo
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("GCP_ACCESSOR_LOCAL", str(tmp_path / "place"))
     InteractiveShell.clear_instance()
-    shell = InteractiveShell.instance(history_load_length=0)
-    shell.history_manager.enabled = False  # type: ignore[union-attr]
+    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     book = Notebook(shell)
     book.run("%load_ext gcp_accessor")
     assert book.error is None
@@ -204,6 +205,16 @@ def test_a_place_is_named_on_the_line(notebook: Notebook, exams: BigQueryAccesso
     )
 
     assert result.scalar() == 25
+
+
+def test_the_help_and_the_page_name_every_option() -> None:
+    page = (Path(__file__).resolve().parents[1] / "docs" / "notebook.md").read_text("utf-8")
+    options = {each for action in _query_parser()._actions for each in action.option_strings}
+
+    assert options
+    for option in options:
+        assert re.search(rf"{option}\b", BigQueryMagics.bq.__doc__ or ""), option
+        assert re.search(rf"{option}\b", page), option
 
 
 # --- Errors -------------------------------------------------------------------------------

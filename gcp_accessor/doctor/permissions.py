@@ -80,8 +80,8 @@ def _may_store(asker: _Asker, took: str, bucket: str | None) -> list[Finding]:
     text = f"{took}; in gs://{bucket} you may {', '.join(may) or 'do nothing with'} objects"
     if not lacks:
         return [asker.service.finding("good", text)]
-    role = "storage.objectUser" if "create" in lacks else "storage.objectAdmin"
-    advice = f"to {' and '.join(lacks)}, you need roles/{role} on gs://{bucket}"
+    role = "objectViewer" if set(lacks) <= {"list", "get"} else "objectUser"
+    advice = f"to {' and '.join(lacks)}, you need roles/storage.{role} on gs://{bucket}"
     return [asker.service.finding("note" if may else "bad", text, advice)]
 
 
