@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
 from google.api_core import exceptions
 
 from gcp_accessor.backends import Changes
 from gcp_accessor.backends.duckdb.warehouse import DuckDBWarehouse
+from gcp_accessor.errors import LoadFailed
 from tests.stand_ins.bigquery import BigQueryStandIn
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gcp_accessor import BigQueryAccessor
+    from gcp_accessor.backends import LoadSettings
 
 
 @pytest.fixture
@@ -97,3 +100,34 @@ def test_a_dataset_is_made_where_it_is_to_be(
     exams.create_dataset("raw", location="europe-west6")
 
     assert service.datasets["raw"]["location"] == "europe-west6"
+
+
+class _Strict(DuckDBWarehouse):
+    """An engine that finds fault with every file, in BigQuery's words."""
+
+    def load_file(self, file: BinaryIO, settings: LoadSettings) -> int:
+        raise LoadFailed(
+            "Error while reading data, error message: JSON table encountered too many errors, "
+            "giving up. Rows: 2; errors: 1. Please look into the errors[] collection",
+            (
+                "Error while reading data, error message: JSON parsing error in row starting at "
+                "position 9: Could not convert value to integer. Field: n; Value: two",
+            ),
+        )
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_position_in_a_file_is_told_as_a_line(tmp_path: Path, packed: bool) -> None:
+    text = b'{"n": 1}\n{"n": "two"}\n'
+    path = tmp_path / "a.ndjson"
+    path.write_bytes(gzip.compress(text) if packed else text)
+
+    with (
+        BigQueryStandIn(_Strict(tmp_path / "place")) as service,
+        pytest.raises(LoadFailed) as caught,
+    ):
+        service.accessor(dataset="exams").load(path, "t", schema={"n": "INT64"})
+
+    (error,) = caught.value.errors
+    assert error.startswith("line 2: Error while reading data")
+    assert "too many errors" in caught.value.message

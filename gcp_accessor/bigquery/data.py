@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from gcp_accessor.arguments import check_choice
 from gcp_accessor.backends import FileFormat, LoadSettings
 from gcp_accessor.bigquery.connection import Connection
-from gcp_accessor.bigquery.uploads import format_of, is_uri, upload
+from gcp_accessor.bigquery.uploads import is_uri, objects_format, upload
 from gcp_accessor.type_names import columns
-from gcp_accessor.uris import split_object_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -99,12 +98,12 @@ class Data(Connection):
         """Load data of any form; `settings` say everything but its format and schema."""
         check_choice("format", format, ("infer", *get_args(FileFormat)))
         uris = [data] if is_uri(data) else data
-        if isinstance(uris, list) and uris and is_uri(uris[0]):
-            for uri in uris:
-                split_object_uri(uri)
+        if isinstance(uris, list | tuple) and uris and is_uri(uris[0]):
+            kind = objects_format(uris, format)
             _check_shape(schema, settings)
-            kind = format_of(uris[0], format)
-            rows = self._backend.load_uris(uris, replace(settings, format=kind, schema=schema))
+            rows = self._backend.load_uris(
+                list(uris), replace(settings, format=kind, schema=schema)
+            )
             return _Sent(rows, schema)
         with upload(data, format, schema, table_schema) as ready:
             _check_shape(ready.schema, settings)

@@ -13,14 +13,15 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
-from gcp_accessor.errors import LoadFailed, MissingExtra, SchemaMismatch
-from gcp_accessor.python_values import coerce, common_column, infer_column
+from gcp_accessor.bigquery.frames import is_frame, write_frame
+from gcp_accessor.errors import LoadFailed, SchemaMismatch
+from gcp_accessor.python_values import coerce, common_column, infer_column, plain
 from gcp_accessor.tabular.json_text import line_of
 from gcp_accessor.type_names import type_name
 from gcp_accessor.uris import split_object_uri
 
 if TYPE_CHECKING:
-    from gcp_accessor.backends import FileFormat, ObjectWriter
+    from gcp_accessor.backends import FileFormat
     from gcp_accessor.schema import Column
 
 _FORMATS: dict[str, FileFormat] = {
@@ -66,6 +67,31 @@ def format_of(name: str, format: Literal["infer", "csv", "ndjson", "parquet"]) -
     return _FORMATS[suffix]
 
 
+def objects_format(
+    uris: Sequence[str], format: Literal["infer", "csv", "ndjson", "parquet"]
+) -> FileFormat:
+    """Return the one format of objects that are loaded together.
+
+    Raises:
+        ValueError: an address is none, has more than the one `*` that BigQuery takes, or the
+            names show several formats.
+    """
+    found: dict[FileFormat, str] = {}
+    for uri in uris:
+        split_object_uri(uri)
+        if uri.count("*") > 1:
+            raise ValueError(
+                f"{uri!r} has more than one *, and BigQuery takes one, which stands for any "
+                f"letters; list the objects and load their addresses: "
+                f"[each.uri for each in CloudStorageAccessor().list({uri!r})]"
+            )
+        found.setdefault(format_of(uri, format), uri)
+    if len(found) > 1:
+        shown = " and ".join(map(repr, found.values()))
+        raise ValueError(f"one load takes files of one format; {shown} show several")
+    return next(iter(found))
+
+
 @contextmanager
 def upload(
     data: Any,
@@ -89,40 +115,12 @@ def upload(
             yield Upload(file, format_of(str(data), format), schema)
         return
     with tempfile.TemporaryFile() as file:
-        if hasattr(data, "__arrow_c_stream__") or type(data).__name__ == "DataFrame":
-            ready = Upload(file, "parquet", _write_parquet(file, data, schema))
+        if is_frame(data):
+            ready = Upload(file, "parquet", write_frame(file, data, schema))
         else:
             ready = Upload(file, "ndjson", *_write_ndjson(file, data, schema, table_schema))
         file.seek(0)
         yield ready
-
-
-def _write_parquet(
-    file: BinaryIO, data: Any, schema: tuple[Column, ...] | None
-) -> tuple[Column, ...]:
-    try:
-        import pyarrow as pa
-
-        from gcp_accessor.arrow import arrow_schema, columns_of
-        from gcp_accessor.tabular import arrow_files
-    except ImportError as error:
-        raise MissingExtra("loading a DataFrame or Arrow", "pandas") from error
-    try:
-        reader = arrow_files.reader_of(data)
-        columns = columns_of(reader.schema) if schema is None else schema
-        target = arrow_schema(columns)
-        if set(target.names) != set(reader.schema.names):
-            raise ValueError(
-                f"the data's columns are {', '.join(reader.schema.names)}; "
-                f"expected {', '.join(target.names)}"
-            )
-        batches = (batch.select(target.names).cast(target) for batch in reader)
-        typed = pa.RecordBatchReader.from_batches(target, batches)
-        arrow_files.write_parquet(typed, cast("ObjectWriter", file))
-    # Arrow's own errors are ValueErrors, TypeErrors and NotImplementedErrors.
-    except (ValueError, TypeError, NotImplementedError) as error:
-        raise SchemaMismatch(f"{error}; say the columns with schema=") from error
-    return columns
 
 
 def _write_ndjson(
@@ -138,7 +136,14 @@ def _write_ndjson(
         )
     items = iter(data)
     head = next(items, None)
+    if isinstance(head, str | os.PathLike):
+        raise TypeError(
+            f"load() takes one local file, or rows; this begins with {head!r}. Load the files one "
+            'by one, with if_exists="append"'
+        )
     rows = items if head is None else chain([head], items)
+    if _is_object(head):
+        head, rows = plain(head), map(plain, rows)
     if schema is None and (head is None or isinstance(head, Mapping)):
         schema = table_schema()
     if schema is not None:
@@ -149,6 +154,11 @@ def _write_ndjson(
         raise ValueError("rows do not name their columns; give schema=, or load records")
     inferred = _write_inferred(file, rows)
     return inferred, frozenset(column.name for column in inferred)
+
+
+def _is_object(row: object) -> bool:
+    """Whether the row names its values as a dataclass or a named tuple does."""
+    return hasattr(type(row), "__dataclass_fields__") or hasattr(type(row), "_fields")
 
 
 def _write_typed(
@@ -166,13 +176,14 @@ def _write_typed(
             for name in required:
                 if line.get(name) is None:
                     raise ValueError(f"{name!r} is None, but REQUIRED")
+            text = line_of(line).encode()
         except ValueError as error:
             errors.append(f"row {number}: {error}")
             if len(errors) == _MAX_ERRORS:
                 break
         else:
             present.update(line)
-            file.write(line_of(line).encode())
+            file.write(text)
     if errors:
         raise LoadFailed("nothing was loaded: rows do not fit their columns", tuple(errors))
     return frozenset(present or columns)

@@ -223,7 +223,7 @@ def _jsonvalue_of(column: Column, value: str, depth: int = 0) -> str:
         element = f"e{depth}"
         inner = _jsonvalue_of(replace(column, mode="NULLABLE"), element, depth + 1)
         items = f"CAST({value} AS JSON[])"
-        return f"coalesce(list_transform({items}, lambda {element}: {inner}), [])"
+        return _without_nulls(column, f"list_transform({items}, lambda {element}: {inner})")
     if column.type == "STRUCT":
         fields = ", ".join(
             f"{quoted(field.name)} := {_jsonvalue_of(field, _member(value, field.name), depth)}"
@@ -234,6 +234,13 @@ def _jsonvalue_of(column: Column, value: str, depth: int = 0) -> str:
     if column.type == "JSON":
         return f"CASE WHEN json_type({value}) <> 'NULL' THEN {value} END"
     return value_of(column, _text(value))
+
+
+def _without_nulls(column: Column, items: str) -> str:
+    """The expression of an array as a table holds it: never NULL, nor with a NULL in it."""
+    wrong = text_literal(f"the array {column.name!r} holds NULL, which a table's arrays do not")
+    has_null = f"len(list_filter({items}, lambda item: item IS NULL)) > 0"
+    return f"CASE WHEN {has_null} THEN error({wrong}) ELSE coalesce({items}, []) END"
 
 
 # --- Parquet ------------------------------------------------------------------------------
@@ -276,7 +283,7 @@ def read_parquet(
             )
         value = f"CAST({quoted(column.name)} AS {target})"
         if column.mode == "REPEATED":
-            value = f"coalesce({value}, [])"
+            value = _without_nulls(column, value)
         values.append(f"{value} AS {quoted(column.name)}")
     if problems:
         raise LoadFailed("nothing was loaded", tuple(problems[:MAX_ERRORS]))

@@ -15,6 +15,7 @@ from gcp_accessor.backends.google.jobs import (
     server_milliseconds,
     wait_for,
 )
+from gcp_accessor.backends.google.load_errors import wrong_rows
 from gcp_accessor.backends.google.once import ASKED_LABEL, asked, ids_for, start_once
 from gcp_accessor.backends.google.schema import (
     schema_fields,
@@ -59,7 +60,7 @@ class Transfers:
                 settings,
                 mine,
             )
-            return self._loaded(job, settings)
+            return self._loaded(job, settings, file)
 
     def load_uris(self, uris: Sequence[str], settings: LoadSettings) -> int:
         """Let BigQuery read the objects itself and return the rows they added."""
@@ -179,17 +180,18 @@ class Transfers:
             config.job_timeout_ms = server_milliseconds(settings.timeout)
         return config
 
-    def _loaded(self, job: bigquery.LoadJob, settings: LoadSettings) -> int:
+    def _loaded(
+        self, job: bigquery.LoadJob, settings: LoadSettings, file: BinaryIO | None = None
+    ) -> int:
         try:
             wait_for(job, settings.timeout)
         except exceptions.GoogleAPICallError as error:
             # Other reasons are not about the rows: a missing table, a role, a full one.
             if reason_of(error) != "invalid":
                 raise
-            messages = dict.fromkeys(str(item.get("message", item)) for item in job.errors or ())
             raise LoadFailed(
                 f"nothing was loaded into {settings.table}: {job.error_result['message']}",
-                tuple(messages),
+                wrong_rows(job.error_result, job.errors or (), file),
             ) from error
         return job.output_rows or 0
 
