@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import threading
@@ -109,6 +110,16 @@ warehouse.query(sys.argv[2], destination="t", if_exists="append", idempotency_ke
     assert done.returncode == -9
     assert not job.done()
     job.cancel()
+
+
+def test_an_accessor_that_is_pickled_within_a_budget_has_none(exams: BigQueryAccessor) -> None:
+    exams.load([{"n": 1}], "t")
+
+    with exams.budget(1) as budget:
+        other = pickle.loads(pickle.dumps(exams))
+        assert other.query("SELECT n FROM t").scalar() == 1
+
+    assert budget.spent == 0
 
 
 def test_a_statement_that_is_no_query_is_not_estimated(exams: BigQueryAccessor) -> None:

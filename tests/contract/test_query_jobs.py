@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -386,6 +387,21 @@ def test_threads_with_budgets_of_their_own_are_charged_to_those_alone(
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(spend, [1, 3])) == [800, 2400]
+
+
+def test_tasks_with_budgets_of_their_own_are_charged_to_those_alone(
+    table: BigQueryAccessor,
+) -> None:
+    async def spend(queries: int) -> int:
+        with table.budget(5000) as budget:
+            for _ in range(queries):
+                await asyncio.to_thread(table.query, "SELECT n FROM t")
+            return budget.spent
+
+    async def both() -> list[int]:
+        return await asyncio.gather(spend(1), spend(2))
+
+    assert asyncio.run(both()) == [800, 1600]
 
 
 def test_another_accessor_is_in_no_budget_of_this_one(
