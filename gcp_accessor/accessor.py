@@ -35,6 +35,10 @@ class Accessor(Generic[B]):
     Making one does no I/O and imports no client: the backend is opened on first use, in each
     process for itself. So an accessor costs no time, can be pickled, survives a fork, and may
     be used by several threads.
+
+    Fork while no thread is inside of a call: DuckDB and gRPC, which Monitoring and large results
+    come by, do not go on in a process that was forked in the middle of their work. A spawned
+    process has no such moment.
     """
 
     _service: ClassVar[Service]

@@ -299,6 +299,8 @@ class FolderBackend:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield _Lock(descriptor)
         finally:
+            # Closed it would be locked still in a process that was forked meanwhile.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
 

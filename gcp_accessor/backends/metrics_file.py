@@ -94,6 +94,8 @@ class MetricsFile:
                     sync_folder(folder)
             yield descriptor
         finally:
+            # Closed it would be locked still in a process that was forked meanwhile.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
     def _append_allowed(self, descriptor: int, points: Sequence[Point]) -> list[str]:

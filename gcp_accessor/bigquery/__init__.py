@@ -12,7 +12,8 @@ class BigQueryAccessor(FirstNames, Upserts, Exports, Tables):
     """BigQuery in a few calls: query, load, export, and the tables themselves.
 
     Making one does nothing yet: the client, or the folder, is opened on first use, in each
-    process for itself. So an accessor costs no time, can be pickled, and survives a fork.
+    process for itself. So an accessor costs no time, can be pickled, and survives a fork
+    that happens between two calls. It is safe to use from several threads.
 
     Args:
         project: Who pays. None takes the environment's.

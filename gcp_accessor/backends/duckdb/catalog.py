@@ -137,8 +137,6 @@ class LocalCatalog:
 
     def columns(self, name: TableName) -> tuple[Column, ...]:
         """The columns of a table or view."""
-        import duckdb
-
         rows = self._rows(
             "SELECT column_name, data_type, is_nullable, comment FROM duckdb_columns() "
             "WHERE database_name = current_database() AND schema_name = $dataset "
@@ -147,7 +145,7 @@ class LocalCatalog:
         )
         return tuple(
             replace(
-                column_of(column, duckdb.sqltype(kind), required=not nullable),
+                column_of(column, self._connection.sqltype(kind), required=not nullable),
                 description=description,
             )
             for column, kind, nullable, description in rows

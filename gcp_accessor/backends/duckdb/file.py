@@ -32,11 +32,18 @@ _DEFAULT_WAIT_SECONDS = 30.0
 # Statements that write take turns within a process, where DuckDB would let one of two fail.
 _WRITING: dict[Path, threading.RLock] = {}
 _WRITING_GUARD = threading.Lock()
-# The thread that has its turn when a process is forked is not there in the new one.
+
+
+def _forget_turns() -> None:
+    # The thread that has its turn when a process is forked is not there in the new one.
+    _WRITING.clear()
+    _WRITING_GUARD.release()
+
+
 os.register_at_fork(
     before=_WRITING_GUARD.acquire,
     after_in_parent=_WRITING_GUARD.release,
-    after_in_child=lambda: (_WRITING.clear(), _WRITING_GUARD.release()),
+    after_in_child=_forget_turns,
 )
 
 

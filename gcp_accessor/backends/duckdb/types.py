@@ -103,10 +103,9 @@ def described(
     connection: DuckDBPyConnection, sql: str, parameters: object = None
 ) -> list[tuple[str, DuckDBPyType]]:
     """The names and types of the columns that a query gives, without running it."""
-    import duckdb
-
     rows = connection.execute(f"DESCRIBE {sql}", parameters).fetchall()
-    return [(row[0], duckdb.sqltype(row[1])) for row in rows]
+    # The module's own `sqltype` would open a second, default database, with threads for ever.
+    return [(row[0], connection.sqltype(row[1])) for row in rows]
 
 
 def conformed(column: Column, actual: DuckDBPyType) -> str:
