@@ -12,6 +12,7 @@ import pytest
 
 from gcp_accessor.arrow import arrow_schema, columns_of
 from gcp_accessor.backends import QueryStats
+from gcp_accessor.errors import ResultTooLarge
 from gcp_accessor.query_result import QueryResult
 from gcp_accessor.type_names import columns
 
@@ -167,6 +168,39 @@ def test_batches_are_no_larger_than_asked_for() -> None:
 def test_batches_of_no_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="max_rows is 0"):
         next(one([[1]], "n").batches(max_rows=0))
+
+
+def test_batches_that_fit_are_handed_on_without_a_copy() -> None:
+    held = pa.record_batch({"n": pa.array(range(10), pa.int64())})
+
+    class Held(InMemory):
+        def batches(self, max_rows: int) -> Iterator[pa.RecordBatch]:
+            yield held
+
+    read = QueryResult(Held(columns({"n": "INT64"}), [[n] for n in range(10)]), "SELECT n")
+
+    addresses = {batch["n"].buffers()[1].address for batch in read.batches(max_rows=4)}
+    assert addresses == {held["n"].buffers()[1].address}
+
+
+def test_what_is_too_large_by_its_rows_alone_is_not_fetched() -> None:
+    class Untouched(InMemory):
+        def batches(self, max_rows: int) -> Iterator[pa.RecordBatch]:
+            raise AssertionError("fetched")
+
+    # A row: 8 + 1/8 + 8 + 4 + 4 + 16 + 32 + 4 + 8 + 8 + 8 + 4 + (8 + 4) bytes.
+    large = QueryResult(Untouched(SCHEMA, [FULL] * 1000), "SELECT 1")
+
+    with pytest.raises(ResultTooLarge, match=r"1,000 rows takes at least 113\.4 KiB of memory"):
+        large.to_dataframe(max_bytes=100_000)
+    with pytest.raises(AssertionError, match="fetched"):
+        large.to_dataframe(max_bytes=117_000)
+
+
+def test_a_frame_of_nested_columns_alone_has_its_rows() -> None:
+    frame = result([[1]], [[]], schema=columns({"l": "ARRAY<INT64>"})).to_dataframe()
+
+    assert frame["l"].to_list() == [[1], []]
 
 
 def test_html_shows_ten_rows_and_what_they_cost() -> None:
