@@ -53,6 +53,14 @@ def lowest(session: nox.Session) -> None:
 
 
 @nox.session
+def emulator(session: nox.Session) -> None:
+    """Google's clients against somebody else's BigQuery, whose DuckDB is not ours."""
+    session.install("-e", ".[pandas]", *group("emulator"))
+    # Its plugin for pytest asks for Docker.
+    session.run("pytest", "-p", "no:bqemulator", "tests/emulator", *session.posargs)
+
+
+@nox.session
 def live(session: nox.Session) -> None:
     """What only a real project can show: GCP_ACCESSOR_LIVE_PROJECT and _BUCKET name it."""
     if not os.environ.get("GCP_ACCESSOR_LIVE_PROJECT"):
