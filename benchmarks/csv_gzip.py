@@ -24,6 +24,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -189,10 +190,10 @@ def input_of(way: str, count: int) -> Any:
     """Return data whose making leaves no higher peak behind than its own size."""
     if way in ("generator", "iter_rows"):
         return made(count)
-    numbers = pa.array(range(1000), pa.int64())
-    column = pa.concat_arrays([numbers] * (count // 1000))
-    table = pa.table(dict.fromkeys(NAMES, column))
-    return table if way == "arrow" else table.to_pandas()
+    numbers = np.arange(4 * count).reshape(count, 4)
+    if way == "frame":
+        return pd.DataFrame(numbers, columns=NAMES, copy=False)
+    return pa.table(dict(zip(NAMES, numbers.reshape(4, count), strict=True)))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from gcp_accessor.tabular.streams import Sink, decompressed, text_into
 from gcp_accessor.uris import check_new_bucket, split_glob, split_object_uri, split_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gcp_accessor.backends import StoredObject
 
@@ -73,6 +73,7 @@ class Objects(Connection):
         uri: str,
         *,
         as_: tabular.As | Literal["infer"] = "infer",
+        types: Mapping[str, str] | None = None,
         generation: int | None = None,
         max_bytes: int | None = None,
     ) -> Any:
@@ -83,6 +84,9 @@ class Objects(Connection):
                 (dicts), "dataframe" or "arrow" as decoded. By default what the name's ending
                 stands for: text, a JSON value, rows of CSV, records of NDJSON, a
                 `pyarrow.Table` of Parquet, otherwise bytes.
+            types: Of CSV as "dataframe" or "arrow", columns' types in BigQuery's words, such as
+                `{"student_id": "STRING"}`. Of another column it is the narrowest type that
+                holds all of its values, so that "007" becomes 7.
             generation: Read this version; NotFound if it is no longer there.
             max_bytes: How large the decompressed content may be. By default 4 GiB, if the
                 compression is of a credible strength.
@@ -95,7 +99,9 @@ class Objects(Connection):
         """
         bucket, name = split_object_uri(uri)
         with self._backend.reader(bucket, name, generation=generation) as file:
-            return tabular.read(file, format_of(name), as_, where=uri, max_bytes=max_bytes)
+            return tabular.read(
+                file, format_of(name), as_, where=uri, types=types, max_bytes=max_bytes
+            )
 
     @contextmanager
     def open(

@@ -191,6 +191,10 @@ def read(
     form = _DEFAULT_AS[kind] if as_ == "infer" else as_
     if form not in get_args(As):
         raise ValueError(f"as_ is {as_!r}; expected 'infer' or one of {', '.join(get_args(As))}")
+    if types is not None and not (kind.startswith("csv") and form in ("arrow", "dataframe")):
+        raise ValueError(
+            f"types= is for CSV as 'dataframe' or 'arrow'; {where} is read as {form!r}"
+        )
     if form == "bytes":
         return file.read()
     if kind == "parquet":

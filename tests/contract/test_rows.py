@@ -105,3 +105,15 @@ def test_any_csv_reader_reads_what_is_written(store: CloudStorageAccessor) -> No
 
     content = gzip.decompress(store.read("gs://lessons/quotes.csv.gz", as_="bytes"))
     assert list(csv.reader(io.StringIO(content.decode(), newline=""))) == rows
+
+
+def test_csv_is_read_into_a_frame_with_the_types_it_is_given(store: CloudStorageAccessor) -> None:
+    uri = "gs://lessons/students.csv.gz"
+    store.write(uri, [{"student_id": "007", "score": None}, {"student_id": "", "score": 1}])
+
+    frame = store.read(uri, as_="dataframe", types={"student_id": "STRING", "score": "FLOAT64"})
+
+    assert frame["student_id"].tolist() == ["007", ""]
+    assert frame["score"].isna().tolist() == [True, False]
+    with pytest.raises(ValueError, match="types= is for CSV as 'dataframe' or 'arrow'"):
+        store.read(uri, types={"student_id": "STRING"})
