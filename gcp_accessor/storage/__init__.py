@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gcp_accessor.storage.files import Files
+from gcp_accessor.storage.downloads import Downloads
 from gcp_accessor.storage.first_names import FirstNames
 from gcp_accessor.storage.models import Models
 from gcp_accessor.storage.objects import Objects
 from gcp_accessor.storage.rows import Rows
+from gcp_accessor.storage.uploads import Uploads
 
 if TYPE_CHECKING:
     from gcp_accessor.publication import Publication
 
 
-class CloudStorageAccessor(Rows, Objects, Files, Models, FirstNames):
+class CloudStorageAccessor(Rows, Objects, Uploads, Downloads, Models, FirstNames):
     """Objects in Cloud Storage, written whole or not at all, read verified.
 
     Making one does no I/O: clients are built on first use, once per process, so it can be

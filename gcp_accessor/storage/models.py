@@ -47,6 +47,14 @@ class Models(Connection):
             MissingExtra: without the models extra.
             TypeError: skops has no safe form for something in the model.
             google.api_core.exceptions.PreconditionFailed: as for `write`.
+
+        Example:
+            >>> from sklearn.linear_model import LinearRegression
+            >>> model = LinearRegression().fit([[0], [1]], [1, 3])
+            >>> store.write_model("gs://lessons/trend.skops", model).name
+            'trend.skops'
+            >>> store.read_model("gs://lessons/trend.skops").predict([[2]]).round()
+            array([5.])
         """
         bucket, name = split_object_uri(uri)
         ending = _ending(name, uri)

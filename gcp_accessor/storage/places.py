@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import glob
 import os
+from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from gcp_accessor.errors import UnsafeContent
 from gcp_accessor.uris import check_name, split_glob
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
     from gcp_accessor.backends import StoredObject
 
+IfFileExists = Literal["replace", "refresh", "fail"]
+
 _LONGEST_PART = 255
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,29 @@ class Pair:
     def uri(self) -> str:
         """The object's address."""
         return f"gs://{self.bucket}/{self.name}"
+
+
+def check_if_exists(if_exists: IfFileExists) -> None:
+    """Refuse another word.
+
+    Raises:
+        ValueError: it is none of the three.
+    """
+    if if_exists not in get_args(IfFileExists):
+        raise ValueError(f"if_exists is {if_exists!r}; expected 'replace', 'refresh' or 'fail'")
+
+
+def is_content(path: Path, stored: StoredObject) -> bool:
+    """Return whether the file is there with the object's size and checksum."""
+    if not path.is_file() or path.stat().st_size != stored.size:
+        return False
+    import google_crc32c
+
+    checksum = google_crc32c.Checksum()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            checksum.update(block)
+    return b64encode(checksum.digest()).decode() == stored.crc32c
 
 
 # --- Files that become objects ------------------------------------------------------------

@@ -15,11 +15,16 @@ from collections import deque
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from gcp_accessor.errors import TransferFailed, TransferTimeout
+from gcp_accessor.errors import TransferFailed, TransferTimeout, UnsafeContent
+from gcp_accessor.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from gcp_accessor.accessor import Progress
+    from gcp_accessor.storage.places import Pair
 
 I = TypeVar("I")  # noqa: E741 - an item, beside its result
 R = TypeVar("R")
@@ -186,6 +191,22 @@ class Transfer:
         if first is not None:
             failure.__cause__ = first[1]
         return failure
+
+
+def about_one_file() -> tuple[type[Exception], ...]:
+    """Return the errors that are about one file alone: the others may still be moved."""
+    from google.api_core.exceptions import NotFound, PreconditionFailed
+
+    return (NotFound, PreconditionFailed, UnsafeContent, FileExistsError)
+
+
+def bar(
+    title: str, pairs: list[Pair], wanted: Progress
+) -> AbstractContextManager[Callable[[int], None]]:
+    """Give a function that says how many more bytes are there."""
+    sizes = [pair.size for pair in pairs]
+    known = sum(size for size in sizes if size is not None)
+    return progress(title, None if None in sizes else known, "B", wanted)
 
 
 def _emptied(waiting: deque[tuple[int, I]]) -> int:

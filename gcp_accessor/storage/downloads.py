@@ -1,90 +1,33 @@
-"""Files of this machine and objects: many at once, each complete or not at all."""
+"""Objects that become files of this machine: many at once, each complete or not at all."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from base64 import b64encode
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, cast, get_args
+from typing import TYPE_CHECKING, BinaryIO, cast
 
-from gcp_accessor.errors import UnsafeContent
-from gcp_accessor.progress import progress
 from gcp_accessor.storage.connection import Connection
-from gcp_accessor.storage.places import check_apart, incoming, outgoing, refuse_links, start_of
-from gcp_accessor.storage.transfer import Transfer
-from gcp_accessor.tabular.formats import content_type_of
+from gcp_accessor.storage.places import (
+    IfFileExists,
+    check_apart,
+    check_if_exists,
+    incoming,
+    is_content,
+    refuse_links,
+    start_of,
+)
+from gcp_accessor.storage.transfer import Transfer, about_one_file, bar
 from gcp_accessor.uris import check_name, split_glob, split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from contextlib import AbstractContextManager
 
-    from gcp_accessor.backends import StoredObject
     from gcp_accessor.storage.places import Pair
 
-IfFileExists = Literal["replace", "refresh", "fail"]
 
-_BLOCK = 1 << 20
-
-
-class Files(Connection):
-    """What `CloudStorageAccessor` does with files of this machine."""
-
-    def upload(
-        self,
-        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-        uri: str,
-        *,
-        if_exists: IfFileExists = "replace",
-        max_workers: int = 8,
-        deadline: float | None = None,
-    ) -> tuple[StoredObject, ...]:
-        """Upload files as they are, several at once. Return their objects, in order of paths.
-
-        Each object appears complete or not at all, its checksum verified. Memory holds at most
-        8 MiB for each worker.
-
-        Args:
-            paths: A file, a folder with all that is in it, a glob such as `out/**/*.csv.gz`, or
-                several of these. Below a folder and a glob's fixed beginning, names are kept.
-            uri: `gs://bucket/name` for one file, or the folder `gs://bucket/folder/`.
-            if_exists: "replace" overwrites. "refresh" leaves an object whose size and checksum
-                are the file's, and replaces any other. "fail" writes only what is not there.
-            max_workers: How many files are on their way at once.
-            deadline: Seconds until the call returns, whatever the network does. A small file
-                whose request is out by then may still arrive, whole.
-
-        Raises:
-            FileNotFoundError: there is no such file; nothing is uploaded.
-            TransferFailed: some of several files failed. A single one raises its own error, as
-                of `write`.
-            TransferTimeout: the deadline is over.
-
-        Example:
-            >>> [each.name for each in store.upload(folder / "reports", "gs://lessons/2024/")]
-            ['2024/items.html', '2024/notes/students.html']
-        """
-        _check(if_exists)
-        bucket, name = split_uri(uri)
-        pairs = outgoing(paths, bucket, name)
-        with (
-            Transfer("uploaded", max_workers, deadline) as transfer,
-            self._bar(f"upload {uri}", pairs) as advance,
-        ):
-
-            def send(pair: Pair) -> StoredObject:
-                found = self._same(pair) if if_exists == "refresh" else None
-                if found is not None:
-                    advance(found.size)
-                    return found
-                return self._send(pair, transfer, advance, if_exists)
-
-            return tuple(
-                transfer.move(
-                    pairs, send, name=lambda pair: str(pair.path), goes_on_after=_own_errors()
-                )
-            )
+class Downloads(Connection):
+    """How `CloudStorageAccessor` makes files of objects."""
 
     def download(
         self,
@@ -122,7 +65,7 @@ class Files(Connection):
             >>> [path.name for path in store.download("gs://lessons/*.csv.gz", folder)]
             ['items.csv.gz']
         """
-        _check(if_exists)
+        check_if_exists(if_exists)
         target = Path(folder)
         wanted = [uris] if isinstance(uris, str) else list(uris)
         with Transfer("downloaded", max_workers, deadline) as transfer:
@@ -132,10 +75,14 @@ class Files(Connection):
             )
             if if_exists == "fail":
                 _refuse_existing(pairs)
-            with self._bar(f"download {wanted[0] if wanted else ''}", pairs) as advance:
+            with bar(f"download {wanted[0] if wanted else ''}", pairs, self.progress) as advance:
 
                 def fetch(pair: Pair) -> Path:
-                    if if_exists == "refresh" and _is_same(pair):
+                    if (
+                        if_exists == "refresh"
+                        and pair.stored
+                        and is_content(pair.path, pair.stored)
+                    ):
                         advance(pair.size or 0)
                     else:
                         self._fetch(pair, target, transfer, advance, if_exists)
@@ -143,52 +90,9 @@ class Files(Connection):
 
                 return tuple(
                     transfer.move(
-                        pairs, fetch, name=lambda pair: pair.uri, goes_on_after=_own_errors()
+                        pairs, fetch, name=lambda pair: pair.uri, goes_on_after=about_one_file()
                     )
                 )
-
-    # --- Up ---------------------------------------------------------------------------------
-
-    def _send(
-        self,
-        pair: Pair,
-        transfer: Transfer,
-        advance: Callable[[int], None],
-        if_exists: IfFileExists,
-    ) -> StoredObject:
-        with (
-            pair.path.open("rb") as file,
-            self._writer(
-                pair.bucket,
-                pair.name,
-                content_type_of(pair.name),
-                "fail" if if_exists == "fail" else "replace",
-                None,
-                transfer.remaining(),
-            ) as writer,
-        ):
-            before = os.fstat(file.fileno())
-            while block := file.read(_BLOCK):
-                transfer.check()
-                writer.write(block)
-                advance(len(block))
-            after = os.fstat(file.fileno())
-            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-                raise ValueError(f"{pair.path} changed while it was uploaded; nothing was stored")
-            transfer.check()
-        return writer.stored
-
-    def _same(self, pair: Pair) -> StoredObject | None:
-        """The object, if it is there with the file's content."""
-        from google.api_core.exceptions import NotFound
-
-        try:
-            stored = self._backend.stat(pair.bucket, pair.name)
-        except NotFound:
-            return None
-        return stored if _is_content(pair.path, stored) else None
-
-    # --- Down -------------------------------------------------------------------------------
 
     def _pairs(self, uris: list[str], folder: Path, if_exists: IfFileExists) -> list[Pair]:
         pairs = []
@@ -256,11 +160,6 @@ class Files(Connection):
             )
             raise
 
-    def _bar(self, title: str, pairs: list[Pair]) -> AbstractContextManager[Callable[[int], None]]:
-        sizes = [pair.size for pair in pairs]
-        known = sum(size for size in sizes if size is not None)
-        return progress(title, None if None in sizes else known, "B", self.progress)
-
 
 class _Watched:
     """A file that a download fills only while its transfer goes on."""
@@ -284,35 +183,7 @@ class _Watched:
         return self._file.truncate()
 
 
-def _is_same(pair: Pair) -> bool:
-    return pair.stored is not None and _is_content(pair.path, pair.stored)
-
-
-def _is_content(path: Path, stored: StoredObject) -> bool:
-    if not path.is_file() or path.stat().st_size != stored.size:
-        return False
-    import google_crc32c
-
-    checksum = google_crc32c.Checksum()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            checksum.update(block)
-    return b64encode(checksum.digest()).decode() == stored.crc32c
-
-
 def _refuse_existing(pairs: list[Pair]) -> None:
     for pair in pairs:
         if pair.path.exists():
             raise FileExistsError(f"{pair.path} is there already, and if_exists is 'fail'")
-
-
-def _check(if_exists: IfFileExists) -> None:
-    if if_exists not in get_args(IfFileExists):
-        raise ValueError(f"if_exists is {if_exists!r}; expected 'replace', 'refresh' or 'fail'")
-
-
-def _own_errors() -> tuple[type[Exception], ...]:
-    """What is wrong with one object alone: the others may still be transferred."""
-    from google.api_core.exceptions import NotFound, PreconditionFailed
-
-    return (NotFound, PreconditionFailed, UnsafeContent, FileExistsError)
