@@ -11,15 +11,18 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import google.auth.iam
 import pytest
+from google.oauth2 import credentials as people
 
 from gcp_accessor import BigQueryAccessor, CloudStorageAccessor
 from gcp_accessor.cli import main
-from gcp_accessor.doctor import Examination, examine, installation
+from gcp_accessor.doctor import Examination, account, examine, installation
 from gcp_accessor.doctor.finding import Finding, TookTooLong, begin
 from gcp_accessor.doctor.report import as_text
 from gcp_accessor.doctor.services import Addresses
-from tests.stand_ins.front_door import ACCOUNT, FrontDoor
+from tests.stand_ins.front_door import ACCOUNT, PERSON, FrontDoor
+from tests.stand_ins.identity import IdentityStandIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -175,6 +178,49 @@ def test_a_clock_that_is_wrong_is_named_as_the_reason(signed_in: FrontDoor) -> N
     assert found["clock"].state == "bad"
     assert found["clock"].text.endswith("s behind Google's")
     assert "3,6" in found["clock"].text or "3,599" in found["clock"].text
+
+
+def test_a_person_is_named_and_whose_quota_counts(
+    front: FrontDoor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "user.json"
+    info = {"type": "authorized_user", "client_id": "a", "client_secret": "b"}
+    info |= {"refresh_token": "c", "quota_project_id": "quota-1"}
+    path.write_text(json.dumps(info), encoding="utf-8")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+    # Only the addresses differ from Google's.
+    monkeypatch.setattr(people, "_GOOGLE_OAUTH2_TOKEN_ENDPOINT", f"{front.url}/token")
+    monkeypatch.setattr(account, "_USERINFO", f"{front.url}/v1/userinfo")
+
+    found = look(front, project="payer-1")
+    monkeypatch.setattr(account, "_USERINFO", f"{NO_ANSWER}/v1/userinfo")
+    unnamed = look(front, project="payer-1")
+
+    assert found["account"].text.startswith(f"{PERSON}, a person's account, from GOOGLE_APPLICAT")
+    assert unnamed["account"].text.startswith("a person's account, from GOOGLE_APPLICATION")
+    assert unnamed["account"].state == "good"
+    assert found["project"].text == (
+        "payer-1 pays, from --project; requests count against the quota of quota-1"
+    )
+
+
+def test_an_account_that_is_impersonated_is_named_or_the_role_that_it_takes(
+    front: FrontDoor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot, etl = "robot@p.iam.gserviceaccount.com", "etl@p.iam.gserviceaccount.com"
+    with IdentityStandIn() as identity:
+        key = identity.key_file(tmp_path, robot)
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
+        monkeypatch.setattr(google.auth.iam, "_IAM_ENDPOINT", identity.impersonation_url)
+
+        refused = look(front, impersonate=[etl])["account"]
+        identity.may_act_as = {etl: {robot}}
+        allowed = look(front, impersonate=[etl])["account"]
+
+    assert refused.state == "bad"
+    assert f"to act as {etl} takes roles/iam.serviceAccountTokenCreator" in refused.advice[0]
+    assert allowed.state == "good"
+    assert allowed.text.startswith(f"{etl}, impersonated, from GOOGLE_APPLICATION_CREDENTIALS")
 
 
 def test_a_deleted_account_gets_no_token_and_is_told_what_to_do(signed_in: FrontDoor) -> None:

@@ -1,7 +1,8 @@
 """Google's sign-in and the front of its services on a loopback port: who may do what.
 
-Tokens are given for a service account's signed claim, and each request is allowed or refused
-as Google does it: without a token, with an API that is off, without the permission.
+Tokens are given for a service account's signed claim or a person's sign-in, and each request
+is allowed or refused as Google does it: without a token, with an API that is off, without the
+permission.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ACCOUNT = "robot@lessons-123.iam.gserviceaccount.com"
+PERSON = "ana@example.org"
 TOKEN = "a-token"
 # Google takes a claim that was made this long ago, or that far ahead.
 _CLAIM_SECONDS = 600
@@ -110,7 +112,7 @@ class FrontDoor:
         """Return the status and the JSON of an answer."""
         url = urlsplit(path)
         if url.path == "/token":
-            return self._token(parse_qs(body)["assertion"][0])
+            return self._token(parse_qs(body))
         if not signed_in:
             return _error(401, "Request is missing required authentication credential.")
         match url.path.strip("/").split("/"):
@@ -126,6 +128,8 @@ class FrontDoor:
                 asked = parse_qs(url.query)["permissions"]
                 held = [each for each in asked if each in self.permissions]
                 return 200, {"permissions": held} if held else {}
+            case ["v1", "userinfo"]:
+                return 200, {"sub": "1", "email": PERSON, "email_verified": True}
             case ["v3", "projects", _, "metricDescriptors"]:
                 permission = "monitoring.metricDescriptors.list"
                 host = "monitoring.googleapis.com"
@@ -144,12 +148,16 @@ class FrontDoor:
             )
         return 200, {"location": "EU"}
 
-    def _token(self, assertion: str) -> tuple[int, dict[str, Any]]:
+    def _token(self, asked: dict[str, list[str]]) -> tuple[int, dict[str, Any]]:
+        given = {"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"}
         if self.deleted:
             return 400, {
                 "error": "invalid_grant",
                 "error_description": "Invalid grant: account not found",
             }
+        if "refresh_token" in asked:
+            return 200, given
+        [assertion] = asked["assertion"]
         claim = assertion.split(".")[1]
         made_at = json.loads(base64.urlsafe_b64decode(claim + "=" * (-len(claim) % 4)))["iat"]
         if abs(time.time() + self.clock_ahead - made_at) > _CLAIM_SECONDS:
@@ -160,7 +168,7 @@ class FrontDoor:
                     "reasonable timeframe. Check your iat and exp values in the JWT claim."
                 ),
             }
-        return 200, {"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"}
+        return 200, given
 
 
 def _error(
