@@ -123,3 +123,46 @@ def test_no_page_names_a_path_of_a_machine() -> None:
         assert not re.search(r"/(home|root|work|tmp|Users)/", page.read_text(encoding="utf-8")), (
             page
         )
+
+
+@pytest.mark.parametrize("page", ["bigquery", "storage"])
+def test_the_code_of_a_page_runs_on_a_folder(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GCP_ACCESSOR_LOCAL", str(tmp_path / "place"))
+    monkeypatch.chdir(tmp_path)
+    CloudStorageAccessor().create_bucket("lessons")
+    names: dict[str, object] = {}
+
+    for block in blocks((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"), "python"):
+        shown = [line.partition("  # ") for line in block.splitlines()]
+        exec(block, names)
+        for expression, _, value in shown:
+            if value and re.fullmatch(r"\S.*", expression) and value[0] in "0123456789[{":
+                said = value.partition(" ")[0] if value[0].isdigit() else value
+                if "=" not in expression.partition("(")[0] and not expression.endswith(":"):
+                    assert eval(expression, names) == eval(said), expression
+
+
+def test_the_code_of_coming_from_elsewhere_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GCP_ACCESSOR_LOCAL", str(tmp_path))
+    warehouse, store = BigQueryAccessor(dataset="school"), CloudStorageAccessor()
+    warehouse.create_dataset("school")
+    store.create_bucket("lessons")
+    warehouse.load([{"item_id": "q1", "day": date(2024, 3, 1)}], "answers")
+    names: dict[str, object] = {
+        "warehouse": warehouse,
+        "store": store,
+        "date": date,
+        "sql": "SELECT item_id FROM answers WHERE day = @day",
+    }
+    page = (ROOT / "docs" / "coming_from.md").read_text(encoding="utf-8")
+
+    for block in blocks(page, "python"):
+        exec(block, names)
+
+    assert warehouse.query("SELECT * FROM answers_copy").records() == [{"item_id": "q1"}]
+    assert names["names"] == ["notes.txt"]
+    assert store.download_csv_gzip("lessons", "rows.csv.gz") == [["item_id"], ["q1"]]
