@@ -64,7 +64,7 @@ class GoogleCursor:
 
     def rows(self) -> Iterator[list[object]]:
         """Each row as a list of Python values."""
-        if not self._has_rows:
+        if not self.total_rows:
             return
         with advice():
             for page in self._job.result(page_size=_PAGE_ROWS).pages:
@@ -77,7 +77,7 @@ class GoogleCursor:
 
         Their order is that of `rows()` if the statement says ORDER BY, and may else be any.
         """
-        if not self._has_rows:
+        if not self.total_rows:
             return
         with advice():
             batches = self._read()
