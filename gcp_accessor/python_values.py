@@ -7,11 +7,18 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from enum import Enum
 from typing import Any, cast
+from uuid import UUID
 
 from gcp_accessor.arguments import check_text
 from gcp_accessor.schema import Column
 from gcp_accessor.type_names import type_name
+
+# What nothing is to be done about; looked up by identity, for there are many of them.
+_PLAIN = frozenset(
+    {type(None), bool, int, float, str, bytes, date, datetime, time, Decimal, list, dict}
+)
 
 
 def infer_column(name: str, value: object) -> Column | None:
@@ -24,6 +31,8 @@ def infer_column(name: str, value: object) -> Column | None:
     if isinstance(value, dict):
         fields = []
         for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"{name!r} has the field {key!r}; a field's name is a str")
             field = infer_column(key, item)
             if field is None:
                 raise ValueError(
@@ -40,9 +49,11 @@ def common_column(first: Column, second: Column) -> Column | None:
     if first.type == second.type and first.mode == second.mode:
         if first.type != "STRUCT":
             return first
-        if [field.name for field in first.fields] != [field.name for field in second.fields]:
+        # A mapping's order is nothing: its values are found by their names.
+        others = {field.name: field for field in second.fields}
+        if {field.name for field in first.fields} != others.keys():
             return None
-        fields = [common_column(*pair) for pair in zip(first.fields, second.fields, strict=True)]
+        fields = [common_column(field, others[field.name]) for field in first.fields]
         if None in fields:
             return None
         return dataclasses.replace(first, fields=tuple(field for field in fields if field))
@@ -72,6 +83,8 @@ def coerce(value: object, column: Column) -> object:
         if not isinstance(value, dict) or value.keys() - fields.keys():
             raise _wrong(value, column)
         return {key: coerce(value.get(key), field) for key, field in fields.items()}
+    if isinstance(value, str):
+        check_text(repr(column.name), value)
     try:
         return _coerce_scalar(value, column.type)
     except (ArithmeticError, TypeError, ValueError) as error:
@@ -79,15 +92,22 @@ def coerce(value: object, column: Column) -> object:
 
 
 def plain(value: object) -> object:
-    """Return numpy's and pandas' values, tuples, mappings and dataclasses as plain Python's."""
+    """Return a value of another library's, or of a class of the caller's, as plain Python's.
+
+    numpy's and pandas' values are what they stand for, a member of an enum is its value, a
+    UUID its text, a tuple a list; a mapping, dataclass or named tuple is a dict.
+
+    Raises:
+        ValueError: a moment has nanoseconds, which BigQuery does not keep.
+    """
+    if type(value) in _PLAIN:
+        return value
     if type(value).__module__.partition(".")[0] in {"numpy", "pandas"}:
-        if hasattr(value, "tolist"):
-            return cast("Any", value).tolist()
-        # NaT and pandas.NA are not equal to themselves in a way that is True.
-        if repr(value) in {"NaT", "<NA>"}:
-            return None
-        if hasattr(value, "to_pydatetime"):
-            return cast("Any", value).to_pydatetime()
+        return _of_numpy_or_pandas(cast("Any", value))
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, UUID):
+        return str(value)
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
         return list(value)
     if isinstance(value, tuple):
@@ -97,6 +117,35 @@ def plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     return value
+
+
+def _of_numpy_or_pandas(value: Any) -> object:
+    if type(value).__module__.startswith("numpy"):
+        # numpy gives nanoseconds as a bare number.
+        fine = value.dtype.kind in "Mm" and value.dtype.name.endswith("[ns]")
+        return (_without_nanoseconds(value) if fine else value).tolist()
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    # NaT and pandas.NA are not equal to themselves in a way that is True.
+    if repr(value) in {"NaT", "<NA>"}:
+        return None
+    if getattr(value, "nanosecond", 0):
+        raise _too_fine(value)
+    if hasattr(value, "to_pydatetime"):
+        return value.to_pydatetime()
+    return value
+
+
+def _without_nanoseconds(value: Any) -> Any:
+    micros = value.astype(f"{value.dtype.kind}8[us]")
+    # NaT differs from itself.
+    if ((micros != value) & (value == value)).any():
+        raise _too_fine(value)
+    return micros
+
+
+def _too_fine(value: object) -> ValueError:
+    return ValueError(f"{value} has nanoseconds, and BigQuery keeps microseconds; round it")
 
 
 def _infer_array(name: str, values: list[object]) -> Column | None:
@@ -155,6 +204,11 @@ def _decimal_type(name: str, value: Decimal) -> str:
     _, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int):
         raise ValueError(f"{name!r} is {value}; NUMERIC has finite values only, give a float")
+    # Zeros at the end take no place.
+    while exponent < 0 and digits[-1:] == (0,):
+        digits, exponent = digits[:-1], exponent + 1
+    if not any(digits):
+        return "NUMERIC"
     scale = max(-exponent, 0)
     whole = max(len(digits) + exponent, 0)
     if scale <= 9 and whole <= 29:
@@ -205,8 +259,8 @@ def _coerce_scalar(value: object, type_text: str) -> object:
             return value
         case "TIME", str():
             return _coerce_scalar(time.fromisoformat(value), "TIME")
-        case "JSON", list() | dict():
-            return json.dumps(value)
+        case "JSON", list() | dict() | int() | float():
+            return json.dumps(value, allow_nan=False)
         case "JSON", str():
             json.loads(value)
             return value

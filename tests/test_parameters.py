@@ -7,7 +7,9 @@ import string
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from enum import Enum
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,14 @@ from gcp_accessor.type_names import column, columns_from_api, type_name
 class Answer:
     item_id: str
     is_correct: bool
+
+
+class Level(Enum):
+    HARD = 3
+
+
+class Kind(str, Enum):  # noqa: UP042 - whose str() is not its value
+    QUIZ = "quiz"
 
 
 def inferred(value: object) -> str:
@@ -57,6 +67,15 @@ def inferred(value: object) -> str:
         (np.bool_(True), "BOOL"),
         (np.array([1.5, 2.5]), "ARRAY<FLOAT64>"),
         (pd.Timestamp("2024-03-01", tz="UTC"), "TIMESTAMP"),
+        (np.datetime64("2024-03-01"), "DATE"),
+        (np.datetime64("2024-03-01T09:00:00.000001000", "ns"), "DATETIME"),
+        (np.array(["2024-03-01", "NaT"], "datetime64[ns]"), "ARRAY<DATETIME>"),
+        (pd.Series(pd.to_datetime(["2024-03-01"], utc=True)), "ARRAY<TIMESTAMP>"),
+        (Level.HARD, "INT64"),
+        (Kind.QUIZ, "STRING"),
+        (UUID(int=1), "STRING"),
+        (Decimal("1.500000000000000"), "NUMERIC"),
+        (Decimal("0E+50"), "NUMERIC"),
         (Typed("DATE", None), "DATE"),
         (
             Typed("array<struct<item string, score float64>>", []),
@@ -66,6 +85,20 @@ def inferred(value: object) -> str:
 )
 def test_a_value_shows_its_type(value: object, expected: str) -> None:
     assert inferred(value) == expected
+
+
+def test_a_member_of_an_enum_is_its_value_and_a_uuid_its_text() -> None:
+    values = {"a": Level.HARD, "b": Kind.QUIZ, "c": [UUID(int=1)], "d": {"e": Kind.QUIZ}}
+
+    found = {each.column.name: each.value for each in from_python(values)}
+
+    assert found == {"a": 3, "b": "quiz", "c": [str(UUID(int=1))], "d": {"e": "quiz"}}
+    assert type(found["b"]) is str
+
+
+def test_a_structs_field_has_a_text_for_its_name() -> None:
+    with pytest.raises(TypeError, match="has the field 1; a field's name is a str"):
+        from_python({"p": {1: "a"}})
 
 
 def test_an_aware_datetime_is_turned_to_utc() -> None:
@@ -90,6 +123,12 @@ def test_an_aware_datetime_is_turned_to_utc() -> None:
         ([[1]], "array of arrays"),
         (Decimal("NaN"), "finite"),
         (Decimal(10) ** 40, "at most 38"),
+        (pd.Timestamp("2024-03-01 09:00:00.000000001"), "has nanoseconds"),
+        (np.datetime64(1, "ns"), "has nanoseconds"),
+        ("a\ud800", r"'p' has '\\ud800' at position 1, half of a character"),
+        ({"a": ["\ud800"]}, "'a' has"),
+        (Typed("JSON", {"a": float("nan")}), "not a JSON"),
+        (datetime.min.replace(tzinfo=timezone(timedelta(hours=9))), "not a TIMESTAMP"),
         (Typed("INT64", "one"), "is 'one', which is not a INT64"),
         (Typed("NUMERIC", Decimal("0.1234567891")), "not a NUMERIC"),
         (Typed("ARRAY<STRING>", None), "give an empty list"),
@@ -103,7 +142,20 @@ def test_a_value_without_one_clear_type_is_refused(value: object, message: str) 
         from_python({"p": value})
 
 
-@pytest.mark.parametrize("value", [{1, 2}, object(), timedelta(1), time(9, tzinfo=UTC)])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {1, 2},
+        object(),
+        timedelta(1),
+        time(9, tzinfo=UTC),
+        1j,
+        np.timedelta64(1, "s"),
+        pd.Timedelta(1, "s"),
+        pd.Period("2024"),
+        [object()],
+    ],
+)
 def test_a_class_that_bigquery_has_no_type_for_is_refused(value: object) -> None:
     with pytest.raises(TypeError, match="which no BigQuery type holds"):
         from_python({"p": value})

@@ -90,12 +90,19 @@ def _query_parameter(column: Column, value: Any) -> QueryParameter:
             return bigquery.ArrayQueryParameter(
                 name, "STRUCT" if items else _struct_type(element), items
             )
-        return bigquery.ArrayQueryParameter(name, column.type, value)
+        return bigquery.ArrayQueryParameter(
+            name, column.type, [_scalar(column, item) for item in value]
+        )
     if column.type == "STRUCT":
         return bigquery.StructQueryParameter(
             name, *(_query_parameter(field, value.get(field.name)) for field in column.fields)
         )
-    return bigquery.ScalarQueryParameter(name, column.type, value)
+    return bigquery.ScalarQueryParameter(name, column.type, _scalar(column, value))
+
+
+def _scalar(column: Column, value: Any) -> Any:
+    # The client writes the year 861 with three digits, where BigQuery reads four.
+    return value.isoformat() if column.type == "DATETIME" and value is not None else value
 
 
 def _struct_type(column: Column) -> bigquery.StructQueryParameterType:
