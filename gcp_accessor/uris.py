@@ -71,6 +71,21 @@ def check_name(name: str) -> str:
     return name
 
 
+def check_path(name: str) -> str:
+    """Return `name`, which stands beside its bucket's, if it is an object's and no whole address.
+
+    Raises:
+        TypeError: it is not a str.
+        ValueError: it is an address, or no object could have it.
+    """
+    check_name(name)
+    if name.startswith("gs://"):
+        raise ValueError(
+            f"{name!r} is a whole address; expected the object's name alone, beside its bucket's"
+        )
+    return name
+
+
 def split_uri(uri: str) -> tuple[str, str]:
     """Return the bucket and the rest of `gs://bucket/rest`; the rest may be empty.
 

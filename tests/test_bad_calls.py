@@ -94,6 +94,8 @@ STORAGE: Cases = [
      ValueError, "'gs://lessons' is not a bucket's name; expected 3 to 63"),
     ("no name of a bucket", lambda s: s.download_csv_gzip(None, "a.csv.gz"),
      TypeError, "the bucket's name is None"),
+    ("an address for a name", lambda s: s.download_csv_gzip("lessons", "gs://lessons/a.csv.gz"),
+     ValueError, "is a whole address; expected the object's name alone"),
     ("a Path for a name", lambda s: s.upload_csv_gzip("lessons", Path("a.csv.gz"), [[1]]),
      TypeError, "the object's name is PosixPath"),
     ("a bucket in capitals", lambda s: s.read("gs://Lessons/a"), ValueError, "3 to 63 lower-case"),

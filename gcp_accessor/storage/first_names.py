@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from gcp_accessor.backends import StoredObject
 from gcp_accessor.errors import UnsupportedLocally
 from gcp_accessor.storage.connection import Connection
-from gcp_accessor.uris import check_bucket, check_name
+from gcp_accessor.uris import check_bucket, check_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ class FirstNames(Connection):
 
     def get_blob(self, bucket_name: str, storage_path: str) -> Blob:
         """Return Google's own handle of an object, without asking whether it is there."""
-        return self.storage_client.bucket(check_bucket(bucket_name)).blob(check_name(storage_path))
+        return self.storage_client.bucket(check_bucket(bucket_name)).blob(check_path(storage_path))
 
     def get_blob_list(
         self, bucket_name: str, prefix: str | None = None, delimiter: str | None = None

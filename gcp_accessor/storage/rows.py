@@ -10,7 +10,7 @@ from gcp_accessor.backends import StoredObject
 from gcp_accessor.storage.connection import Connection, IfExists
 from gcp_accessor.storage.first_names import UploadedObject
 from gcp_accessor.tabular.formats import format_of
-from gcp_accessor.uris import check_bucket, check_name, split_object_uri
+from gcp_accessor.uris import check_bucket, check_path, split_object_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,7 +63,7 @@ class Rows(Connection):
             >>> store.upload_csv_gzip("lessons", "items.csv.gz", [["q1", -0.42]]).rows
             1
         """
-        name = check_name(storage_path)
+        name = check_path(storage_path)
         with self._writer(
             check_bucket(bucket_name), name, "application/gzip", if_exists, if_generation
         ) as writer:
@@ -94,7 +94,7 @@ class Rows(Connection):
             >>> store.download_csv_gzip("lessons", "items.csv.gz")
             [['q1', '-0.42']]
         """
-        bucket, name = check_bucket(bucket_name), check_name(storage_path)
+        bucket, name = check_bucket(bucket_name), check_path(storage_path)
         with self._backend.reader(bucket, name) as file:
             rows: list[list[str | None]] = tabular.read(
                 file, "csv.gz", where=f"gs://{bucket}/{name}", max_bytes=max_bytes
