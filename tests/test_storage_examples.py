@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gcp_accessor import storage
-from gcp_accessor.storage import downloads, models, objects, rows, uploads
+from gcp_accessor.storage import contents, downloads, models, objects, rows, uploads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = [
     example
-    for module in (storage, rows, objects, uploads, downloads, models)
+    for module in (storage, rows, contents, objects, uploads, downloads, models)
     for example in doctest.DocTestFinder().find(module)
     if example.examples
 ]

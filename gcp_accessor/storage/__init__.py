@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gcp_accessor.storage.contents import Contents
 from gcp_accessor.storage.downloads import Downloads
 from gcp_accessor.storage.first_names import FirstNames
 from gcp_accessor.storage.models import Models
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from gcp_accessor.publication import Publication
 
 
-class CloudStorageAccessor(Rows, Objects, Uploads, Downloads, Models, FirstNames):
+class CloudStorageAccessor(Rows, Contents, Objects, Uploads, Downloads, Models, FirstNames):
     """Objects in Cloud Storage, written whole or not at all, read verified.
 
     Making one does no I/O: clients are built on first use, once per process, so it can be

@@ -8,7 +8,7 @@ import zipfile
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gcp_accessor.errors import MissingExtra, UnsafeContent
-from gcp_accessor.tabular.streams import MAX_BYTES
+from gcp_accessor.tabular.streams import check_growth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,12 +58,7 @@ def read(file: BinaryIO, where: str, trusted: Iterable[str] | None, max_bytes: i
         raise ValueError(f"{where} is not a .skops file: {error}") from error
     if not has_schema:
         raise ValueError(f"{where} is not a .skops file: it has no {_SCHEMA}")
-    limit = MAX_BYTES if max_bytes is None else max_bytes
-    if size > limit:
-        raise UnsafeContent(
-            f"{where} grows beyond {limit:,} bytes when decompressed; if it is what you expect, "
-            "give a larger max_bytes="
-        )
+    check_growth(size, where, max_bytes)
     named = io_.get_untrusted_types(file=file)
     allowed = named if trusted is None else list(trusted)
     unknown = sorted(set(named) - set(allowed))

@@ -198,7 +198,8 @@ def read(
     if form == "bytes":
         return file.read()
     if kind == "parquet":
-        return _of_table(_arrow_files("reading Parquet").read_parquet(file, where), form, where)
+        table = _arrow_files("reading Parquet").read_parquet(file, where, max_bytes)
+        return _of_table(table, form, where)
     unpacked = decompressed(file, where=where, required=kind.endswith(".gz"), max_bytes=max_bytes)
     if form in ("text", "json"):
         with _text(unpacked, where) as text:
@@ -238,7 +239,7 @@ def blocks(
     if header is not None and not kind.startswith("csv"):
         raise ValueError(f"{where} is not CSV, and names its columns itself; leave header= out")
     if kind == "parquet" and form == "records":
-        yield from _arrow_files("reading Parquet").parquet_records(file, where)
+        yield from _arrow_files("reading Parquet").parquet_records(file, where, max_bytes)
         return
     unpacked = decompressed(file, where=where, required=kind.endswith(".gz"), max_bytes=max_bytes)
     if kind.startswith("csv"):

@@ -96,30 +96,37 @@ def records_of(reader: pa.RecordBatchReader) -> Iterator[dict[str, object]]:
         yield from batch.to_pylist()
 
 
-def read_parquet(file: BinaryIO, where: str) -> pa.Table:
+def read_parquet(file: BinaryIO, where: str, max_bytes: int | None = None) -> pa.Table:
     """Return a Parquet file's rows.
 
     Raises:
         ValueError: it is not Parquet.
+        UnsafeContent: it says that it grows beyond `max_bytes`, by default 4 GiB.
     """
-    try:
-        return pq.read_table(file)
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{where} is not Parquet: {error}") from error
+    return _opened(file, where, max_bytes).read()
 
 
-def parquet_records(file: BinaryIO, where: str) -> Iterator[list[dict[str, object]]]:
+def parquet_records(
+    file: BinaryIO, where: str, max_bytes: int | None = None
+) -> Iterator[list[dict[str, object]]]:
     """Yield the records of a Parquet file, a block of rows at a time.
 
     Raises:
         ValueError: it is not Parquet.
+        UnsafeContent: it says that it grows beyond `max_bytes`, by default 4 GiB.
     """
+    for batch in _opened(file, where, max_bytes).iter_batches(batch_size=_ROWS_READ):
+        yield batch.to_pylist()
+
+
+def _opened(file: BinaryIO, where: str, max_bytes: int | None) -> pq.ParquetFile:
     try:
         parquet = pq.ParquetFile(file)
     except pa.ArrowInvalid as error:
         raise ValueError(f"{where} is not Parquet: {error}") from error
-    for batch in parquet.iter_batches(batch_size=_ROWS_READ):
-        yield batch.to_pylist()
+    groups = map(parquet.metadata.row_group, range(parquet.num_row_groups))
+    check_growth(sum(group.total_byte_size for group in groups), where, max_bytes)
+    return parquet
 
 
 def table_of(records: Sequence[dict[str, object]], where: str) -> pa.Table:

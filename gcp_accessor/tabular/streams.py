@@ -113,6 +113,20 @@ def decompressed(
     return file
 
 
+def check_growth(size: int, where: str, max_bytes: int | None) -> None:
+    """Refuse content of `size` bytes when decompressed, beyond a limit that is 4 GiB by default.
+
+    Raises:
+        UnsafeContent: it is larger.
+    """
+    limit = MAX_BYTES if max_bytes is None else max_bytes
+    if size > limit:
+        raise UnsafeContent(
+            f"{where} grows beyond {limit:,} bytes when decompressed; if it is what you expect, "
+            "give a larger max_bytes="
+        )
+
+
 class _Unpacked(io.RawIOBase):
     """What a gzip stream holds, up to a limit, with errors that name the object."""
 
@@ -145,11 +159,7 @@ class _Unpacked(io.RawIOBase):
         return count
 
     def _check(self) -> None:
-        if self._total > self._limit:
-            raise UnsafeContent(
-                f"{self._where} grows beyond {self._limit:,} bytes when decompressed; if it is "
-                "what you expect, give a larger max_bytes="
-            )
+        check_growth(self._total, self._where, self._limit)
         if self._any_ratio or self._total < _RATIO_COUNTS_FROM:
             return
         if self._total > _MAX_RATIO * self._file.tell():

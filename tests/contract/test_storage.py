@@ -527,6 +527,25 @@ def test_a_gzip_bomb_is_stopped_at_the_limit(store: CloudStorageAccessor) -> Non
     assert len(store.download_csv_gzip("lessons", "rows.csv.gz", max_bytes=5_000_000)[0]) == 1
 
 
+def test_a_parquet_bomb_is_stopped_before_it_is_unpacked(store: CloudStorageAccessor) -> None:
+    store.write("gs://lessons/rows.parquet", pa.table({"n": pa.array(range(200_000))}))
+
+    with pytest.raises(UnsafeContent, match="beyond 1,000,000 bytes when decompressed"):
+        store.read("gs://lessons/rows.parquet", max_bytes=1_000_000)
+
+    assert store.read("gs://lessons/rows.parquet", max_bytes=9_000_000).num_rows == 200_000
+
+
+def test_a_bomb_is_stopped_also_where_text_is_streamed(store: CloudStorageAccessor) -> None:
+    store.write("gs://lessons/log.txt.gz", gzip.compress(b"0" * 5_000_000))
+
+    with (
+        store.open("gs://lessons/log.txt.gz", "rt", max_bytes=1_000_000) as file,
+        pytest.raises(UnsafeContent, match="beyond 1,000,000 bytes when decompressed"),
+    ):
+        file.read()
+
+
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "ndjson", "jsonl.gz", "parquet"])
 def test_a_frame_is_read_back_from_each_format(store: CloudStorageAccessor, ending: str) -> None:
     frame = pd.DataFrame({"item": ["q1", "", None], "answers": [3, 0, 2], "share": [0.5, 0.1, 1]})
