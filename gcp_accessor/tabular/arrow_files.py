@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gcp_accessor.python_values import plain
+from gcp_accessor.tabular.streams import check_growth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
