@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Condition
@@ -53,13 +54,14 @@ class Budget:
         text = f"<Budget: {bytes_text(self._spent)} of {bytes_text(self.max_bytes)} spent"
         return f"{text}, {bytes_text(held)} held by {running} that run>" if running else f"{text}>"
 
-    def _take(self, reservation: Reservation, wanted: int, *, waits: bool) -> int:
+    def _take(self, reservation: Reservation, wanted: int, patience: float) -> int:
         """Hold bytes for a query, at most what it wants, and return how many.
 
         Raises:
-            CostLimitExceeded: there is nothing left; or, if it does not wait, nothing that others
-                do not hold.
+            CostLimitExceeded: there is nothing left; or, with its patience at an end, nothing
+                that others do not hold.
         """
+        end = time.monotonic() + patience
         while True:
             with self._changed:
                 others = list(self._held)
@@ -70,9 +72,10 @@ class Budget:
             if ended:
                 continue
             with self._changed:
-                if not waits:
+                left = end - time.monotonic()
+                if left <= 0:
                     return self._hold(reservation, wanted)
-                self._changed.wait(_LOOK_SECONDS)
+                self._changed.wait(min(left, _LOOK_SECONDS))
 
     def _give_back(self, reservation: Reservation, kept: int, billed: int) -> None:
         """Hold only `kept` bytes for the query from now on; it has billed some."""
@@ -111,18 +114,23 @@ class Budget:
 class Reservation:
     """What one query may bill, held in all the budgets that it is charged to.
 
+    Args:
+        budgets: The outermost first.
+        wanted: Bytes; None wants all that there are.
+        patience: Seconds to wait for each budget's other queries.
+
     Attributes:
         max_bytes: The least that one of them had for it.
         settle: Called by a query that waits: has this one ended, and been charged?
     """
 
-    def __init__(self, budgets: Sequence[Budget], wanted: int | None, *, waits: bool) -> None:
+    def __init__(self, budgets: Sequence[Budget], wanted: int | None, patience: float) -> None:
         self.settle: Callable[[], bool] = _runs
         self._budgets: list[Budget] = []
         self.max_bytes = max(budget.max_bytes for budget in budgets) if wanted is None else wanted
         try:
             for budget in budgets:
-                self.max_bytes = budget._take(self, self.max_bytes, waits=waits)
+                self.max_bytes = budget._take(self, self.max_bytes, patience)
                 self._budgets.append(budget)
         except CostLimitExceeded:
             self.charge(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Lock
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # Two threads may open or close a budget of one accessor at once.
 _OPENING = Lock()
+_LEAST_SECONDS = 0.001
 
 
 class Queries(Connection):
@@ -149,7 +151,7 @@ class Queries(Connection):
             labels=labels,
             idempotency_key=idempotency_key,
         )
-        reservation = self._reserve(statement, waits=False)
+        reservation = self._reserve(statement, patience=0)
         if reservation is None:
             running = self._backend.submit(statement)
         else:
@@ -171,7 +173,7 @@ class Queries(Connection):
         billed. Loads and exports cost nothing. On a folder the bytes that are read count.
 
         A query holds its `max_bytes_billed`, or else all that is left, until it ends. `query`
-        waits for its turn; `submit` does not wait, and takes what nobody holds. So queries that
+        waits for its turn, within its `timeout`; `submit` takes what nobody holds. So queries that
         are to run at the same time are given a `max_bytes_billed` each.
 
         Charged are the queries of this accessor that its thread, or asyncio task, runs in the
@@ -244,12 +246,17 @@ class Queries(Connection):
         )
 
     def _run(self, statement: Statement) -> QueryResult:
-        reservation = self._reserve(statement, waits=True)
         with clock("query", self.progress):
+            began, allowed = time.monotonic(), statement.timeout
+            reservation = self._reserve(statement, float("inf") if allowed is None else allowed)
             if reservation is None:
                 return QueryResult(self._backend.run(statement), statement.sql)
             limited = replace(statement, max_bytes_billed=reservation.max_bytes)
             try:
+                if allowed is not None:
+                    # Its turn may have been long in coming.
+                    left = allowed - (time.monotonic() - began)
+                    limited = replace(limited, timeout=max(left, _LEAST_SECONDS))
                 cursor = self._backend.run(limited)
             except BaseException as error:
                 reservation.charge_failure(error)
@@ -257,11 +264,11 @@ class Queries(Connection):
             reservation.charge(self._cost(cursor.stats))
             return QueryResult(cursor, statement.sql)
 
-    def _reserve(self, statement: Statement, *, waits: bool) -> Reservation | None:
+    def _reserve(self, statement: Statement, patience: float) -> Reservation | None:
         if not self._budgets:
             return None
         mine = tuple(budget for budget in entered() if budget in self._budgets)
-        return Reservation(mine or self._budgets, statement.max_bytes_billed, waits=waits)
+        return Reservation(mine or self._budgets, statement.max_bytes_billed, patience)
 
     def _cost(self, stats: QueryStats) -> int:
         if stats.cache_hit:

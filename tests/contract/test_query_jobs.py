@@ -348,6 +348,14 @@ def test_what_was_submitted_is_charged_when_the_next_one_needs_its_bytes(
     assert job.done()
 
 
+def test_a_query_waits_for_its_turn_no_longer_than_its_time(table: BigQueryAccessor) -> None:
+    with table.budget(2000):
+        job = table.submit(ENDLESS)
+        with pytest.raises(CostLimitExceeded, match="are held by 1 that still run"):
+            table.query("SELECT n FROM t", timeout=0.3)
+        job.cancel()
+
+
 def test_of_nested_budgets_the_tighter_one_counts_and_both_are_charged(
     table: BigQueryAccessor,
 ) -> None:
