@@ -6,6 +6,8 @@ import base64
 import importlib.util
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +51,7 @@ def load_script(name: str) -> ModuleType:
 def quickstart() -> NotebookNode:
     """The quickstart as a new kernel leaves it."""
     # Where it is new, matplotlib says that it collects the fonts; here, not in the notebook.
-    importlib.import_module("matplotlib.font_manager")
+    subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], check=True)
     return load_script("run_quickstart").executed()
 
 
@@ -58,8 +60,13 @@ def stored() -> NotebookNode:
     return nbformat.read(EXAMPLES / "quickstart.ipynb", as_version=4)
 
 
+def lasting(cell: NotebookNode) -> list[NotebookNode]:
+    """What a cell shows, but for bars, which come and go where the machine is slow."""
+    return [output for output in cell.get("outputs", []) if output.get("name") != "stderr"]
+
+
 def outputs(book: NotebookNode) -> list[NotebookNode]:
-    return [output for cell in book.cells for output in cell.get("outputs", [])]
+    return [output for cell in book.cells for output in lasting(cell)]
 
 
 def outline(book: NotebookNode) -> list[tuple[object, ...]]:
@@ -95,6 +102,7 @@ def test_the_stored_quickstart_tells_nothing_of_a_machine(stored: NotebookNode) 
     text = nbformat.writes(stored)
 
     assert not re.search(r"/(home|root|work|tmp|Users|var)/", text)
+    assert '"stderr"' not in text
     assert len(text) < 60_000
 
 
@@ -105,12 +113,12 @@ def test_a_kernel_shows_bars_and_errors_in_a_few_words(tmp_path: Path) -> None:
     client.execute(env={**os.environ, "GCP_ACCESSOR_LOCAL": str(tmp_path)})
 
     _, bar, missing, misused, one = book.cells
-    assert bar.outputs[0].name == "stderr"
-    assert "upload" in bar.outputs[0].text
-    assert "/8 files" in bar.outputs[0].text
-    [error] = missing.outputs
+    drawn = "".join(output.text for output in bar.outputs if output.name == "stderr")
+    assert "upload" in drawn
+    assert "/8 files" in drawn
+    [error] = lasting(missing)
     assert error.ename == "NotFound"
     assert error.traceback[0] == "NotFound: Not found: Dataset local:nothing"
     assert len(error.traceback) == 2
     assert misused.outputs[0].text.startswith("UsageError: ")
-    assert "1 row" in one.outputs[0].data["text/html"]
+    assert "1 row" in lasting(one)[0].data["text/html"]
