@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import time
+from datetime import date
 from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gcp_accessor import BigQueryAccessor
-    from gcp_accessor.backends import LoadSettings
+    from gcp_accessor.backends import LoadSettings, RunningQuery, Statement
 
 
 @pytest.fixture
@@ -100,6 +101,28 @@ def test_a_dataset_is_made_where_it_is_to_be(
     exams.create_dataset("raw", location="europe-west6")
 
     assert service.datasets["raw"]["location"] == "europe-west6"
+
+
+def test_a_table_that_is_read_by_its_days_says_so(
+    service: BigQueryStandIn, exams: BigQueryAccessor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exams.create_table("t", {"day": "DATE", "n": "INT64"}, partition_by="day")
+    submit = service.engine.submit
+
+    def demanding(statement: Statement) -> RunningQuery:
+        if statement.sql.startswith("MERGE"):
+            raise exceptions.BadRequest(
+                "Cannot query over table 'exams.t' without a filter over column(s) 'day' that can "
+                "be used for partition elimination"
+            )
+        return submit(statement)
+
+    monkeypatch.setattr(service.engine, "submit", demanding)
+
+    with pytest.raises(exceptions.BadRequest) as caught:
+        exams.upsert([{"day": date(2024, 3, 1), "n": 1}], "t", ["n"])
+
+    assert any("add the column that splits it, 'day'" in note for note in caught.value.__notes__)
 
 
 class _Strict(DuckDBWarehouse):

@@ -43,8 +43,9 @@ class Data(Connection):
 
         Args:
             data: A DataFrame (its index is left out), an Arrow table or reader, records
-                (mappings), rows (sequences, which need a schema), the path of a local file, a
-                `gs://` URI with at most one `*`, or a list of such URIs.
+                (mappings, dataclasses or named tuples), rows (sequences, which need a schema),
+                the path of a local file, a `gs://` URI with at most one `*`, which stands for
+                any letters, or a list of such URIs.
             table: Made if it does not exist; with `$YYYYMMDD` one of its days.
             format: Of a file; "infer" goes by its name: .csv, .csv.gz, .ndjson, .jsonl,
                 .json, each also .gz, and .parquet.

@@ -115,20 +115,22 @@ class Upserts(Queries, Data):
             if not sent.rows:
                 return Changes()
             self._check_keys(merge, clock, labels)
-            merged = self._run(
-                Statement(
-                    merge.statement(),
-                    self._days(merge, clock, labels),
-                    max_bytes_billed=self._limit(max_bytes_billed),
-                    timeout=clock.left(),
-                    labels=labels,
+            days = self._days(merge, clock, labels)
+            with _partitions_advised(there, key):
+                merged = self._run(
+                    Statement(
+                        merge.statement(),
+                        days,
+                        max_bytes_billed=self._limit(max_bytes_billed),
+                        timeout=clock.left(),
+                        labels=labels,
+                    )
                 )
-            )
         return merged.stats.changes or Changes()
 
     @contextmanager
     def _removed_afterwards(self, staged: TableName) -> Iterator[None]:
-        from google.api_core.exceptions import GoogleAPICallError, NotFound
+        from google.api_core.exceptions import GoogleAPIError, NotFound
 
         try:
             yield
@@ -138,7 +140,7 @@ class Upserts(Queries, Data):
             except NotFound:
                 # The load failed before it made the table.
                 pass
-            except GoogleAPICallError as error:
+            except (GoogleAPIError, OSError) as error:
                 # The rows are merged, or another error is on its way: neither is to be hidden.
                 _LOGGER.warning("the staged rows in %s stay for a day: %s", staged, error)
 
@@ -177,6 +179,22 @@ class Upserts(Queries, Data):
 
     def _asked(self, sql: str, clock: _Clock, labels: Mapping[str, str]) -> QueryResult:
         return self._run(Statement(sql, timeout=clock.left(), labels=labels))
+
+
+@contextmanager
+def _partitions_advised(there: Table | None, key: tuple[str, ...]) -> Iterator[None]:
+    """Say what to do where a table is only ever to be read by its days, which the key lacks."""
+    from google.api_core.exceptions import BadRequest
+
+    try:
+        yield
+    except BadRequest as error:
+        if there is not None and "partition elimination" in error.message:
+            error.add_note(
+                f"{there.name} is read by its partitions only; add the column that splits it, "
+                f"{there.partition_by!r}, to key={list(key)}"
+            )
+        raise
 
 
 class _Clock:

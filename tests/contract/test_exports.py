@@ -57,8 +57,13 @@ def test_a_querys_rows_are_exported_as_ndjson_and_parquet(
 
 
 def test_what_a_query_exports_loads_again(exams: BigQueryAccessor, bucket: Path) -> None:
-    exams.create_table("t", {"j": "JSON", "l": "ARRAY<INT64>", "b": "BYTES", "f": "FLOAT64"})
-    row = {"j": {"a": [1, None]}, "l": [1, 2], "b": b"\x00\xff", "f": 0.1}
+    nested = "STRUCT<b BYTES, at TIMESTAMP, n INT64>"
+    schema = {"j": "JSON", "l": "ARRAY<INT64>", "b": "BYTES", "f": "FLOAT64"}
+    exams.create_table("t", {**schema, "s": nested, "many": f"ARRAY<{nested}>"})
+    at = datetime(2024, 3, 1, 9, tzinfo=UTC)
+    struct = {"b": b"\xff", "at": at, "n": 2**60}
+    row: dict[str, object] = {"j": {"a": [1, None]}, "l": [1, 2], "b": b"\x00\xff", "f": 0.1}
+    row |= {"s": struct, "many": [struct, {"b": None, "at": None, "n": None}]}
     exams.load([row], "t", if_exists="append")
 
     exams.export_query("SELECT * FROM t", "gs://bucket/rows.ndjson.gz")

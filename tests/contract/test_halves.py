@@ -137,9 +137,9 @@ def assert_loads_as_written(
 ) -> None:
     """Write the rows, between one that shows every type and one of NULLs, and load them."""
     schema = {name: kind for name, (kind, _, _) in kinds.items()}
-    nulls = [[] if "ARRAY" in kind else None for kind in schema.values()]
+    nulls: list[object] = [[] if "ARRAY" in kind else None for kind in schema.values()]
     shown = [value for _, value, _ in kinds.values()]
-    rows = [shown, *map(list, drawn), nulls]
+    rows: list[list[object]] = [shown, *map(list, drawn), nulls]
     uri = f"gs://{BUCKET}/{name}"
 
     halves.store.write(

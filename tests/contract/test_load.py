@@ -93,8 +93,10 @@ def test_every_dtype_of_a_frame_has_its_type(exams: BigQueryAccessor) -> None:
             "nullable": pd.array([2**53 + 1, None], dtype="Int64"),
             "flag": pd.array([True, None], dtype="boolean"),
             "single": pd.Series([0.5, np.nan], dtype="float32"),
-            "zurich": pd.to_datetime(["2024-03-01 09:00", None]).tz_localize("Europe/Zurich"),
-            "naive": pd.to_datetime(["2024-03-01 09:00", None]),
+            "zurich": pd.to_datetime(pd.Series(["2024-03-01 09:00", None])).dt.tz_localize(
+                "Europe/Zurich"
+            ),
+            "naive": pd.to_datetime(pd.Series(["2024-03-01 09:00", None])),
             "decimal": [Decimal("1.5"), None],
             "day": [date(2024, 3, 1), None],
             "words": [["a", ""], []],

@@ -20,6 +20,11 @@ from gcp_accessor.parameters import Typed
 if TYPE_CHECKING:
     from gcp_accessor import BigQueryAccessor
 
+
+class Level(Enum):
+    HARD = 3
+
+
 MOMENTS = st.datetimes().map(lambda moment: moment.replace(fold=0))
 SCALARS: list[st.SearchStrategy[Any]] = [
     st.text(st.characters(exclude_categories=["Cs"])),
@@ -78,7 +83,7 @@ def test_any_parameter_comes_back_as_it_went(
         (pd.Timestamp("2024-03-01 09:00", tz="Europe/Zurich"), datetime(2024, 3, 1, 8, tzinfo=UTC)),
         (pd.Series(["a", "b"]), ["a", "b"]),
         (UUID(int=1), str(UUID(int=1))),
-        (Enum("Level", {"HARD": 3}).HARD, 3),
+        (Level.HARD, 3),
         (Typed("DATETIME", datetime.min), datetime.min),
         (Typed("TIMESTAMP", datetime.max.replace(tzinfo=UTC)), datetime.max.replace(tzinfo=UTC)),
         (Typed("TIME", time.max), time.max),

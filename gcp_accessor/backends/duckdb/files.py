@@ -6,6 +6,7 @@ import gzip
 import shutil
 import tempfile
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -130,7 +131,8 @@ def exported(
             sql = f"COPY (SELECT {values} {rows}) TO {target} (FORMAT csv, HEADER, FORCE_QUOTE *)"
         else:
             values = ", ".join(
-                f"{_json_value(column)} AS {quoted(column.name)}" for column in schema
+                f"{_json_value(column, quoted(column.name))} AS {quoted(column.name)}"
+                for column in schema
             )
             sql = f"COPY (SELECT {values} {rows}) TO {target} (FORMAT json)"
         add_functions(connection, sql)
@@ -176,16 +178,23 @@ def _csv_value(column: Column) -> str:
     return f"x_cast_string({name})"
 
 
-def _json_value(column: Column) -> str:
-    name = quoted(column.name)
-    if column.mode == "REPEATED" or column.type == "STRUCT":
-        return name
+def _json_value(column: Column, value: str, depth: int = 0) -> str:
+    if column.mode == "REPEATED":
+        element = f"e{depth}"
+        inner = _json_value(replace(column, mode="NULLABLE"), element, depth + 1)
+        return f"list_transform({value}, lambda {element}: {inner})"
+    if column.type == "STRUCT":
+        fields = ", ".join(
+            f"{quoted(field.name)} := {_json_value(field, f'{value}.{quoted(field.name)}', depth)}"
+            for field in column.fields
+        )
+        return f"CASE WHEN {value} IS NOT NULL THEN struct_pack({fields}) END"
     if column.type == "BYTES":
-        return f"to_base64({name})"
+        return f"to_base64({value})"
     # INT64 as text, as BigQuery exports it: JavaScript's numbers have 53 bits.
     if column.type in ("INT64", "NUMERIC", "TIMESTAMP", "DATETIME"):
-        return f"x_cast_string({name})"
-    return name
+        return f"x_cast_string({value})"
+    return value
 
 
 def publish(path: Path, uri: str, buckets: BucketBackend, *, compress: bool) -> None:
