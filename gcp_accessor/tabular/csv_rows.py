@@ -139,8 +139,8 @@ def _marked(text: str) -> list[Row] | None:
     # By turns what is outside quotes and what is inside. Of an escaped quote nothing is outside.
     pieces = f"\n{ended}".split('"')
     outside = dict.fromkeys(pieces[::2])
-    fields = all(piece[0] in _ENDS and piece[-1] in _ENDS for piece in outside if piece)
-    if not fields or len(pieces) % 2 == 0:
+    # Where a quoted field ends, the strict reader has seen to it before.
+    if len(pieces) % 2 == 0 or not all(piece[-1] in _ENDS for piece in outside if piece):
         return None
     marked = {piece: _EMPTY.sub(mark, piece) for piece in outside}
     pieces[::2] = [marked[piece] for piece in pieces[::2]]

@@ -65,7 +65,7 @@ def text_of(value: object) -> str | None:
         case bool() as flag:
             return "true" if flag else "false"
         case str() as text:
-            # An enum's text is its value, not what it prints as.
+            # A subclass may print as something else than its text.
             return str.__str__(text)
         case int() as number:
             return int.__repr__(number)

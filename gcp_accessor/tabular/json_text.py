@@ -39,9 +39,9 @@ def line_of(record: Mapping[str, object]) -> str:
     NaN and the infinities become strings, from which BigQuery loads a FLOAT64.
     """
     try:
-        text = _compact(record)
+        text = _COMPACT(record)
     except ValueError:
-        text = _compact(_without_nan(record))
+        text = _COMPACT(_without_nan(record))
     return f"{text}\n"
 
 
@@ -70,12 +70,6 @@ def records_of(lines: Iterable[str], where: str) -> Iterator[dict[str, object]]:
         if not isinstance(record, dict):
             raise ValueError(f"{where}, line {number}, is not a JSON object")
         yield record
-
-
-def _compact(value: object) -> str:
-    return json.dumps(
-        value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_known
-    )
 
 
 def _known(value: object) -> object:
@@ -107,3 +101,9 @@ def _without_nan(value: object) -> object:
             return [_without_nan(item) for item in items]
         case other:
             return other
+
+
+# Made once: json.dumps makes one for every call that asks for anything beyond its defaults.
+_COMPACT = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_known
+).encode
