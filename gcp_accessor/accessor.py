@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
-from gcp_accessor.arguments import check_choice, check_labels, check_seconds
+from gcp_accessor.arguments import check_choice, check_seconds
 from gcp_accessor.local import local_folder
 
 if TYPE_CHECKING:
@@ -64,7 +64,6 @@ class Accessor(Generic[B]):
             )
         check_choice("progress", progress, ("auto", "on", "off"))
         check_seconds("timeout", timeout)
-        check_labels(labels or {})
         self.project = project
         self.location = location
         self.local = local_folder(local, project, credentials, impersonate, client)

@@ -6,6 +6,7 @@ Each call is made on a folder and on Google's own clients; the error is the same
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,13 @@ import pandas as pd
 import pytest
 from google.api_core.exceptions import GoogleAPICallError
 
-from gcp_accessor import BigQueryAccessor, CloudStorageAccessor, LoadFailed, SchemaMismatch
+from gcp_accessor import (
+    BigQueryAccessor,
+    CloudStorageAccessor,
+    LoadFailed,
+    MonitoringAccessor,
+    SchemaMismatch,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -351,6 +358,14 @@ def test_a_bad_default_is_refused_where_it_is_given(
 ) -> None:
     with pytest.raises(kind, match=said):
         BigQueryAccessor("a-project", **options)
+
+
+def test_a_metrics_labels_may_be_any_text(tmp_path: Path) -> None:
+    metrics = MonitoringAccessor(local=tmp_path, labels={"job": "Answers, daily"})
+
+    metrics.write("rows", 1)
+
+    assert metrics.read("rows", since=timedelta(hours=1))[0]["job"] == "Answers, daily"
 
 
 @pytest.mark.parametrize("table", ["お客様", "étudiant-01", "2024 answers", "ग्राहक"])

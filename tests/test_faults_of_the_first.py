@@ -1,6 +1,7 @@
 """What went wrong in version 0.0.6, and must not here.
 
-Each test was run on 0.0.6's own code too, over the same stand-ins, and fails there.
+Each test was run on 0.0.6's own code too, over the same stand-ins, and fails there; only a
+folder it did not have.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from gcp_accessor.accessor import Accessor
-from gcp_accessor.arguments import check_count
+from gcp_accessor.arguments import check_count, check_labels
 from gcp_accessor.backends import WarehouseBackend
 from gcp_accessor.errors import MissingExtra, UnsupportedLocally
 from gcp_accessor.schema import TableName
@@ -47,6 +47,7 @@ class Connection(Accessor[WarehouseBackend]):
     ) -> None:
         if client is not None and retry is not None:
             raise ValueError("client= repeats requests as it does itself; give it without retry=")
+        check_labels(labels or {})
         super().__init__(
             project,
             location=location,

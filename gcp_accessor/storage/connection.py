@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, get_args
 
 from gcp_accessor.accessor import Accessor
-from gcp_accessor.arguments import check_choice, check_count
+from gcp_accessor.arguments import check_choice, check_count, check_labels
 from gcp_accessor.backends import BucketBackend
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Connection(Accessor[BucketBackend]):
         retry: Retry | None = None,
         progress: Progress = "auto",
     ) -> None:
+        check_labels(labels or {})
         super().__init__(
             project,
             location=location,
