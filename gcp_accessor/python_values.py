@@ -19,6 +19,8 @@ from gcp_accessor.type_names import type_name
 _PLAIN = frozenset(
     {type(None), bool, int, float, str, bytes, date, datetime, time, Decimal, list, dict}
 )
+# The classes whose every value is one of the column's type.
+_EXACT = {"STRING": str, "FLOAT64": float, "BOOL": bool, "BYTES": bytes, "DATE": date}
 
 
 def infer_column(name: str, value: object) -> Column | None:
@@ -70,6 +72,11 @@ def coerce(value: object, column: Column) -> object:
     Raises:
         ValueError: it is not a value of that type.
     """
+    # Most values are right as they are, and there are many of them.
+    if type(value) is _EXACT.get(column.type) and column.mode != "REPEATED":
+        if isinstance(value, str) and not value.isascii():
+            check_text(repr(column.name), value)
+        return value
     value = plain(value)
     if value is None:
         return None
