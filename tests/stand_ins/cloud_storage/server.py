@@ -150,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.service.delete(bucket, name, query)
             return 204, b"", {}
         if self.command == "PATCH":
-            held = self.service.patch(bucket, name, query, json.loads(body))
+            held = self.service.patch(bucket, name, query, json.loads(body or b"{}"))
         else:
             held = self.service.find(bucket, name, query)
         return _json(described(bucket, name, held))

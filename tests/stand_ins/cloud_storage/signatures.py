@@ -39,7 +39,7 @@ def check_signature(
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     signature = query.pop("X-Goog-Signature", None)
     if signature is None:
-        raise Refused(401, "Anonymous caller does not have storage.objects.get access.")
+        raise Refused(403, "Anonymous caller does not have storage.objects.get access.")
     if query["X-Goog-Algorithm"] != _ALGORITHM:
         raise Refused(400, "Unknown algorithm.")
     account, _, scope = query["X-Goog-Credential"].partition("/")
