@@ -72,6 +72,10 @@ class TransferFailed(Exception):
         self.finished = finished
         self.unfinished = unfinished
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # As an OSError, which every TimeoutError is, it would keep no arguments like these.
+        return type(self), (self.message, self.errors, self.finished, self.unfinished)
+
     def __str__(self) -> str:
         return self.message
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import threading
 from typing import TYPE_CHECKING
 
@@ -352,5 +353,13 @@ def test_a_copy_from_or_to_nowhere_is_not_found(
         store.copy(source, destination)
 
 
-def test_a_transfers_deadline_is_a_timeout_error() -> None:
-    assert issubclass(TransferTimeout, TimeoutError)
+@pytest.mark.parametrize("kind", [TransferFailed, TransferTimeout])
+def test_a_failed_transfer_can_be_pickled(kind: type[TransferFailed]) -> None:
+    error = kind("1 of 3", {"a.txt": NotFound("gone")}, ("b.txt",), ("c.txt",))
+
+    copy = pickle.loads(pickle.dumps(error))
+
+    assert str(copy) == "1 of 3"
+    assert isinstance(copy.errors["a.txt"], NotFound)
+    assert (copy.finished, copy.unfinished) == (("b.txt",), ("c.txt",))
+    assert isinstance(copy, TimeoutError) is (kind is TransferTimeout)
