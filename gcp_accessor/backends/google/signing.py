@@ -49,7 +49,7 @@ def signed_url(blob: Blob, *, method: str, expires: timedelta, content_type: str
         raise
 
 
-class _SignedForByIam(Signing):  # type: ignore[misc]  # the library ships no types
+class _SignedForByIam(Signing):
     """A service account without a key, as on Cloud Run, whose signatures IAM makes."""
 
     def __init__(self, credentials: Credentials) -> None:
