@@ -35,8 +35,10 @@ class Calibration:
         items: One label for each item, shape (items,), the order of all that follows.
         model: The item response model.
         priors: What was believed of the items beforehand.
-        discrimination: a of P = 1 / (1 + exp(-(a * theta + d))).
+        discrimination: a of P = c + (u - c) / (1 + exp(-(a * theta + d))), shape (items,).
         intercept: d of the same.
+        lower: The lower asymptote c: 0, but in the 3PL and 4PL.
+        upper: The upper asymptote u: 1, but in the 4PL.
         covariance: Of (discrimination, intercept), shape (items, 2, 2); NaN where the
             observed information is not positive definite, or nobody asked for it.
         information: Where the covariance comes from: "joint" is the inverse of the observed
@@ -63,6 +65,8 @@ class Calibration:
     priors: Priors
     discrimination: FloatArray
     intercept: FloatArray
+    lower: FloatArray
+    upper: FloatArray
     covariance: FloatArray
     information: InformationKind
     answers: NDArray[np.int64]
@@ -180,6 +184,8 @@ def calibrate(
         priors=believed,
         discrimination=discrimination,
         intercept=intercept,
+        lower=np.zeros(len(intercept)),
+        upper=np.ones(len(intercept)),
         covariance=covariance,
         information=information,
         answers=answers,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from etl_jobs.irt.models import FloatArray, probability
+from etl_jobs.irt.models import FloatArray, item_tables, probability
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 def characteristic_curves(calibration: Calibration, ability: ArrayLike) -> FloatArray:
     """The probability of a right answer to each item, shape (items, abilities)."""
-    return probability(ability, calibration.discrimination, calibration.intercept)
+    return probability(
+        ability,
+        calibration.discrimination,
+        calibration.intercept,
+        calibration.lower,
+        calibration.upper,
+    )
 
 
 def observed_curves(calibration: Calibration) -> FloatArray:
@@ -32,10 +38,21 @@ def observed_curves(calibration: Calibration) -> FloatArray:
 
 
 def item_information(calibration: Calibration, ability: ArrayLike) -> FloatArray:
-    """Fisher's information about ability in each item, a^2 P (1 - P), (items, abilities)."""
-    right = characteristic_curves(calibration, ability)
-    squared: FloatArray = calibration.discrimination[:, np.newaxis] ** 2
-    return squared * right * (1 - right)
+    """Fisher's information about ability in each item, P'^2 / (P (1 - P)), (items, abilities).
+
+    With asymptotes it is Lord's (1980); without, a^2 P (1 - P).
+    """
+    slope = calibration.discrimination[:, np.newaxis]
+    lower, upper = calibration.lower[:, np.newaxis], calibration.upper[:, np.newaxis]
+    curve = item_tables(ability, calibration.discrimination, calibration.intercept).probability
+    # Of the curve between the asymptotes; what they take off it is a share, at most 1.
+    full: FloatArray = slope**2 * curve * (1 - curve)
+    right = lower + (upper - lower) * curve
+    wrong = (1 - upper) + (upper - lower) * (1 - curve)
+    with np.errstate(invalid="ignore"):
+        share = (upper - lower) ** 2 * (curve / right) * ((1 - curve) / wrong)
+    # Where a curve has run into an asymptote of 0 or 1 nothing is taken off.
+    return full * np.where(np.isnan(share), 1.0, share)
 
 
 def information_curve(

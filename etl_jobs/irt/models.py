@@ -1,8 +1,9 @@
 """Item response functions: how likely a right answer is, given ability.
 
-The two-parameter logistic (2PL) model in slope-intercept form: a right answer has
-log-odds a * theta + d, with discrimination a, intercept d and ability theta. Difficulty is
-b = -d / a. Every function here takes the slope-intercept form, which has no pole at a = 0.
+The logistic models in slope-intercept form: P = c + (u - c) / (1 + exp(-(a * theta + d))),
+with discrimination a, intercept d, lower asymptote c (guessing), upper asymptote u (slips) and
+ability theta. Difficulty is b = -d / a. In the models with one and two parameters c is 0 and
+u is 1. Every function here takes the slope-intercept form, which has no pole at a = 0.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class ItemTables(NamedTuple):
 
 
 def difficulty(discrimination: ArrayLike, intercept: ArrayLike) -> FloatArray:
-    """The ability at which a right answer is as likely as a wrong one, -d / a.
+    """The ability half-way between the asymptotes, -d / a.
 
     Infinite where the discrimination is 0, and NaN where the intercept is 0 too.
     """
@@ -39,18 +40,32 @@ def difficulty(discrimination: ArrayLike, intercept: ArrayLike) -> FloatArray:
         return -np.asarray(intercept, np.float64) / np.asarray(discrimination, np.float64)
 
 
-def probability(ability: ArrayLike, discrimination: ArrayLike, intercept: ArrayLike) -> FloatArray:
+def probability(
+    ability: ArrayLike,
+    discrimination: ArrayLike,
+    intercept: ArrayLike,
+    lower: ArrayLike | None = None,
+    upper: ArrayLike | None = None,
+) -> FloatArray:
     """The probability of a right answer, shape (items, abilities). Never overflows."""
-    return item_tables(ability, discrimination, intercept).probability
+    return item_tables(ability, discrimination, intercept, lower, upper).probability
 
 
-def item_tables(ability: ArrayLike, discrimination: ArrayLike, intercept: ArrayLike) -> ItemTables:
+def item_tables(
+    ability: ArrayLike,
+    discrimination: ArrayLike,
+    intercept: ArrayLike,
+    lower: ArrayLike | None = None,
+    upper: ArrayLike | None = None,
+) -> ItemTables:
     """Probabilities and their logarithms, exact to rounding at any log-odds.
 
     Args:
         ability: Shape (abilities,).
         discrimination: Shape (items,).
         intercept: Shape (items,).
+        lower: The lower asymptotes, shape (items,); 0 without it.
+        upper: The upper asymptotes, shape (items,); 1 without it.
     """
     theta = np.asarray(ability, np.float64)
     slope = np.asarray(discrimination, np.float64)[:, np.newaxis]
@@ -66,4 +81,27 @@ def item_tables(ability: ArrayLike, discrimination: ArrayLike, intercept: ArrayL
         np.subtract(np.minimum(-log_odds, 0.0), rest, out=log_outcome[rows, 0])
         np.subtract(np.minimum(log_odds, 0.0), rest, out=log_outcome[rows, 1])
         np.divide(np.where(log_odds >= 0, 1.0, small), 1.0 + small, out=right[rows])
-    return ItemTables(right, log_outcome)
+    tables = ItemTables(right, log_outcome)
+    if lower is not None or upper is not None:
+        floor = np.zeros(len(slope)) if lower is None else np.asarray(lower, np.float64)
+        ceiling = np.ones(len(slope)) if upper is None else np.asarray(upper, np.float64)
+        _squeeze(tables, floor, ceiling)
+    return tables
+
+
+def _squeeze(tables: ItemTables, lower: FloatArray, upper: FloatArray) -> None:
+    """Curves from 0 to 1 made to run from `lower` to `upper`, in place."""
+    items = np.flatnonzero((lower != 0) | (upper != 1))
+    if not items.size:
+        return
+    floor, ceiling = lower[items, np.newaxis], upper[items, np.newaxis]
+    with np.errstate(divide="ignore"):
+        log_range = np.log(ceiling - floor)
+        # Sums of logarithms: exact also where an asymptote is 0 or 1, or next to it.
+        tables.log_outcome[items, 0] = np.logaddexp(
+            np.log1p(-ceiling), log_range + tables.log_outcome[items, 0]
+        )
+        tables.log_outcome[items, 1] = np.logaddexp(
+            np.log(floor), log_range + tables.log_outcome[items, 1]
+        )
+    tables.probability[items] = floor + (ceiling - floor) * tables.probability[items]
