@@ -77,6 +77,13 @@ def bench(session: nox.Session) -> None:
     session.run("python", f"benchmarks/{name}.py", *arguments)
 
 
+@nox.session(name="bench-irt")
+def bench_irt(session: nox.Session) -> None:
+    """Calibration beside PyPI's mirt and girth, row by row. `nox -s bench-irt -- --quick`."""
+    session.install("-e", ".[all]", *group("bench"))
+    session.run("python", "benchmarks/irt.py", *session.posargs)
+
+
 @nox.session(venv_backend="none")
 def readme(session: nox.Session) -> None:
     """The README's two commands as they stand, in a clean copy and a clean environment."""

@@ -1,149 +1,197 @@
-"""How fast a 2PL fit is, and how near it comes to the optimum, beside PyPI's mirt and girth.
+"""How fast items are calibrated, how near to the optimum and in how much memory, beside peers.
 
-    python benchmarks/irt.py                 every size
-    python benchmarks/irt.py 1kx20 10kx50    these only
+    nox -s bench-irt                      every row: about 20 minutes
+    nox -s bench-irt -- --quick           without what takes a peer minutes
+    nox -s bench-irt -- 1kx20 3PL         these rows
 
-The peers are for developers: `pip install mirt girth`. One that is absent is said to be. All
-fit the same simulated answers without priors, in turn, again and again, so that a busy machine
-treats all alike; medians are printed, of our fit with and without its standard errors, and of
-the peers' without.
-"Below best" is by how much the log-likelihood at the parameters, on one fine grid, falls short
-of the best of the fits.
+The peers are PyPI's mirt, as it comes and with 61 nodes, and girth. Every fit has the same
+simulated answers, no priors and no standard errors, and is a process of its own that is
+measured from inside (benchmarks/irt_fit.py). The ways take turns, round after round, so that a
+busy machine treats all alike; medians are printed, and ratios are what to quote. What a package
+compiles at its first fit stands apart. "Short" is by how much the log-likelihood at
+the parameters, on one grid of 201 nodes for all, falls short of the best way's.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
+import json
 import os
 import statistics
+import subprocess
 import sys
-import time
-from dataclasses import replace
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from etl_jobs import irt
+from benchmarks.irt_fit import Answers, Items, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    Answers = NDArray[np.int8]
-    Parameters = tuple[NDArray[np.float64], NDArray[np.float64]]
+    from collections.abc import Mapping
 
 
-class Size(NamedTuple):
-    """What to simulate, and the peers that finish it within minutes."""
+class Row(NamedTuple):
+    """What to simulate, what to fit, and each way's rounds; `slow` ways take minutes."""
 
     persons: int
     items: int
     answers_each: int
-    rounds: int
-    peers: tuple[str, ...]
+    model: str
+    rounds: dict[str, int]
+    slow: frozenset[str] = frozenset()
 
 
-SIZES = {
-    "1kx20": Size(1_000, 20, 20, 7, ("mirt", "girth")),
-    "10kx50": Size(10_000, 50, 50, 5, ("mirt", "girth")),
-    "100kx100": Size(100_000, 100, 100, 3, ("mirt",)),
-    "100kx2000": Size(100_000, 2_000, 50, 3, ()),
+ROWS = {
+    "1kx20": Row(1_000, 20, 20, "2PL", {"ours": 7, "ours with errors": 7, "mirt": 7, "mirt 61": 7}),
+    "10kx50": Row(
+        *(10_000, 50, 50, "2PL"),
+        {"ours": 7, "ours with errors": 7, "mirt": 7, "mirt 61": 7, "girth": 3},
+        frozenset({"girth"}),
+    ),
+    "100kx100": Row(
+        *(100_000, 100, 100, "2PL"),
+        {"ours": 5, "ours with errors": 5, "mirt": 5, "mirt 61": 1},
+        frozenset({"mirt 61"}),
+    ),
+    "1PL": Row(10_000, 50, 50, "1PL", {"ours": 5, "girth": 5}),
+    "3PL": Row(10_000, 50, 50, "3PL", {"ours": 5, "mirt": 5, "mirt 61": 5}),
+    "5M": Row(
+        100_000,
+        2_000,
+        50,
+        "2PL",
+        {"ours": 5, "ours with errors": 3, "mirt": 1},
+        frozenset({"mirt"}),
+    ),
+    "20M": Row(400_000, 2_000, 50, "2PL", {"ours": 3}),
 }
 
 
-def simulate(size: Size) -> Answers:
-    """Answers (persons, items) of 1, 0 and -1, where an item was not given."""
-    draw = np.random.default_rng(1)
-    discrimination = draw.lognormal(0.0, 0.3, size.items)
-    intercept = draw.normal(0.0, 1.0, size.items)
-    answers = np.full((size.persons, size.items), -1, np.int8)
-    for person, ability in enumerate(draw.standard_normal(size.persons)):
-        item = draw.permutation(size.items)[: size.answers_each]
-        chance = irt.probability([ability], discrimination[item], intercept[item])[:, 0]
-        answers[person, item] = draw.random(len(item)) < chance
-    return answers
-
-
-def responses_of(answers: Answers) -> irt.Responses:
-    """The same answers as every fit of ours begins with."""
-    person, item = np.nonzero(answers >= 0)
-    rows, columns = answers.shape
-    return irt.Responses.from_long(
-        person, item, answers[person, item], persons=np.arange(rows), items=np.arange(columns)
-    )
-
-
-def fit_mirt(answers: Answers) -> Parameters:
-    """Fit as PyPI's mirt comes, without standard errors."""
-    from mirt import fit_mirt
-
-    fitted = fit_mirt(answers.astype(int), model="2PL", compute_standard_errors=False)
-    discrimination = np.asarray(fitted.model.parameters["discrimination"], float).ravel()
-    difficulty = np.asarray(fitted.model.parameters["difficulty"], float).ravel()
-    return discrimination, -discrimination * difficulty
-
-
-def fit_girth(answers: Answers) -> Parameters:
-    """Fit by marginal maximum likelihood, as girth comes."""
-    from girth import twopl_mml
-
-    fitted = twopl_mml(answers.astype(int).T)
-    discrimination = np.asarray(fitted["Discrimination"])
-    return discrimination, -discrimination * np.asarray(fitted["Difficulty"])
-
-
-OURS = "etl_jobs.irt"
-PEERS = {"mirt": fit_mirt, "girth": fit_girth}
-
-
-def compare(name: str, size: Size) -> None:
-    """Time every fit of one size and print a line for each."""
-    answers = simulate(size)
-    responses = responses_of(answers)
-    reference = irt.calibrate(responses, priors=None)
-
-    def ours(standard_errors: Literal["auto", "none"]) -> Parameters:
-        fitted = irt.calibrate(responses, priors=None, standard_errors=standard_errors)
-        return fitted.discrimination, fitted.intercept
-
-    fits: dict[str, Callable[[Answers], Parameters]] = {
-        OURS: lambda _: ours("none"),
-        "with errors": lambda _: ours("auto"),
-    }
-    for peer in size.peers:
-        if importlib.util.find_spec(peer) is None:
-            print(f"{name:>10}  {peer:<13} is not installed")
-        else:
-            fits[peer] = PEERS[peer]
-    seconds: dict[str, list[float]] = {fit: [] for fit in fits}
-    heights: dict[str, float] = {}
-    for _ in range(size.rounds):
-        for fit, function in fits.items():
-            begin = time.perf_counter()
-            discrimination, intercept = function(answers)
-            seconds[fit].append(time.perf_counter() - begin)
-            heights[fit] = irt.log_likelihood(
-                replace(reference, discrimination=discrimination, intercept=intercept), responses
-            )
-    unit = statistics.median(seconds[OURS])
-    for fit, taken in seconds.items():
-        median = statistics.median(taken)
-        print(
-            f"{name:>10}  {fit:<13} {median:9.3f} s  {median / unit:7.1f} x"
-            f"  {max(heights.values()) - heights[fit]:9.3f} below best"
+def simulate(row: Row, seed: int = 1) -> Answers:
+    """Answers of standard normal persons, each to a random choice of items."""
+    draw = np.random.default_rng(seed)
+    slope = np.ones(row.items) if row.model == "1PL" else draw.lognormal(0.0, 0.3, row.items)
+    intercept = draw.normal(0.0, 1.0, row.items)
+    lower = draw.uniform(0.1, 0.3, row.items) if row.model == "3PL" else np.zeros(row.items)
+    size = (row.persons, row.answers_each)
+    item = np.empty(size, np.int32)
+    for person in range(row.persons):
+        item[person] = draw.choice(row.items, row.answers_each, replace=False, shuffle=False)
+    item.sort(axis=1)
+    correct = np.empty(size, np.uint8)
+    for begin in range(0, row.persons, 50_000):
+        part = item[begin : begin + 50_000]
+        ability = draw.standard_normal((len(part), 1))
+        chance = lower[part] + (1 - lower[part]) / (
+            1 + np.exp(-slope[part] * ability - intercept[part])
         )
+        correct[begin : begin + len(part)] = draw.random(part.shape) < chance
+    person = np.repeat(np.arange(row.persons, dtype=np.int32), row.answers_each)
+    return Answers(person, item.ravel(), correct.ravel(), row.persons, row.items)
 
 
-def main(names: list[str]) -> None:
-    """Compare the named sizes, or all."""
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, medians")
-    for name in names or SIZES:
-        compare(name, SIZES[name])
+def log_likelihood(answers: Answers, items: Items, nodes: int = 201) -> float:
+    """The marginal log-likelihood, on a grid that is no package's own."""
+    from scipy import sparse, special
+
+    ability = np.linspace(-6.0, 6.0, nodes)
+    weight = np.exp(-(ability**2) / 2)
+    log_odds = np.multiply.outer(items.discrimination, ability) + items.intercept[:, np.newaxis]
+    lower = items.lower[:, np.newaxis]
+    with np.errstate(divide="ignore"):
+        right = np.logaddexp(np.log(lower), np.log1p(-lower) + special.log_expit(log_odds))
+    wrong = np.log1p(-lower) + special.log_expit(-log_odds)
+    outcome = np.stack((wrong, right), axis=1).reshape(-1, nodes)
+    start = np.searchsorted(answers.person, np.arange(answers.persons + 1))
+    total = 0.0
+    for begin in range(0, answers.persons, 4096):
+        bounds = start[begin : begin + 4097]
+        rows = slice(int(bounds[0]), int(bounds[-1]))
+        column = 2 * answers.item[rows].astype(np.int64) + answers.correct[rows]
+        given = sparse.csr_array(
+            (np.ones(len(column)), column, bounds - bounds[0]),
+            shape=(len(bounds) - 1, len(outcome)),
+        )
+        each = given @ outcome + np.log(weight / weight.sum())
+        total += float(special.logsumexp(each, axis=1).sum())
+    return total
+
+
+def measure(way: str, row: Row, folder: Path) -> dict[str, float]:
+    """One process that fits; its parameters stay in the folder."""
+    script = Path(__file__).with_name("irt_fit.py")
+    target = folder / f"{way}.npz"
+    done = subprocess.run(
+        [sys.executable, str(script), way, row.model, str(folder / "answers.npz"), str(target)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{way} failed:\n{done.stderr}")
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def compare(name: str, row: Row, ways: Mapping[str, int]) -> dict[str, Any]:
+    """Measure every way in turn and print a line for each."""
+    runs: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        np.savez(folder / "answers.npz", **simulate(row)._asdict())
+        for turn in range(max(ways.values())):
+            for way, rounds in ways.items():
+                if turn < rounds:
+                    runs[way].append(measure(way, row, folder))
+        answers = load(str(folder / "answers.npz"))
+        heights: dict[str, float] = {}
+        for way in ways:
+            with np.load(folder / f"{way}.npz") as file:
+                heights[way] = log_likelihood(answers, Items(**file))
+    median = {
+        way: {key: statistics.median(run[key] for run in taken) for key in taken[0]}
+        for way, taken in runs.items()
+    }
+    for way, figures in median.items():
+        print(
+            f"{name:>9}  {way:<17}{figures['seconds']:10.4f} s "
+            f"{figures['seconds'] / median['ours']['seconds']:8.1f} x"
+            f"{max(heights.values()) - heights[way]:10.3f} short"
+            f"{figures['peak_mb']:8.0f} MB"
+            f"{figures['beyond_mb'] * 2**20 / len(answers.item):8.0f} B/answer"
+            f"{figures['prepare']:8.2f} s to lay out"
+            f"{figures['first']:7.2f} s first"
+            f"{len(runs[way]):4} runs",
+            flush=True,
+        )
+    return median
+
+
+def main() -> None:
+    """Compare the named rows, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], help="all without it")
+    parser.add_argument("--quick", action="store_true", help="leave out what takes minutes")
+    parser.add_argument("--only", action="append", choices=["ours"], help="without the peers")
+    options = parser.parse_args()
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, medians of processes in turn")
+    for name in options.rows or ROWS:
+        row = ROWS[name]
+        ways = dict(row.rounds)
+        for way in row.rounds:
+            peer = way.split()[0]
+            if peer != "ours" and (options.only or (options.quick and way in row.slow)):
+                del ways[way]
+            elif peer != "ours" and importlib.util.find_spec(peer) is None:
+                del ways[way]
+                print(f"{name:>9}  {peer} is not installed: nox -s bench-irt installs it")
+        compare(name, row, ways)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
