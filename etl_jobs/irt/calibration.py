@@ -9,6 +9,7 @@ import numpy as np
 
 from etl_jobs.irt.blocks import blocks_of
 from etl_jobs.irt.errors import NotConverged, TooFewResponses
+from etl_jobs.irt.expectation import InMemory
 from etl_jobs.irt.flags import Flag, flag_items
 from etl_jobs.irt.models import FloatArray, difficulty
 from etl_jobs.irt.objective import STEEPEST_CURVE
@@ -156,7 +157,7 @@ def calibrate(
     blocks = blocks_of(patterns)
     most = int(responses.answers_per_person().max())
     maximum = search(
-        blocks,
+        InMemory(blocks),
         believed,
         Grid.standard_normal(enough_nodes(most, span) if nodes is None else nodes, span),
         *_first_guess(answers, right, believed),

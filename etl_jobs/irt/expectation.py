@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -34,6 +35,35 @@ class Sums(NamedTuple):
     log_likelihood: float
     wrong: FloatArray
     right: FloatArray
+
+
+class Expectation(Protocol):
+    """The E-step over the answers of a calibration, wherever they are kept."""
+
+    @property
+    def persons(self) -> float:
+        """How many persons gave answers."""
+        ...
+
+    def __call__(self, tables: ItemTables, grid: Grid) -> Sums:
+        """The sums over all persons, at these item tables on this grid."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """The E-step over answers that are held in memory."""
+
+    blocks: Sequence[Block]
+
+    @property
+    def persons(self) -> float:
+        """How many persons gave answers."""
+        return sum(float(block.count.sum()) for block in self.blocks)
+
+    def __call__(self, tables: ItemTables, grid: Grid) -> Sums:
+        """The sums over all persons, at these item tables on this grid."""
+        return expect(self.blocks, tables, grid)
 
 
 def expect(blocks: Sequence[Block], tables: ItemTables, grid: Grid) -> Sums:

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from etl_jobs.irt.ascent import Slope
-from etl_jobs.irt.expectation import Sums, expect
 from etl_jobs.irt.models import FloatArray, ItemTables, item_tables
 from etl_jobs.irt.priors import LogNormal, Priors
 from etl_jobs.irt.spans import cached_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from etl_jobs.irt.blocks import Block
+    from etl_jobs.irt.expectation import Expectation, Sums
     from etl_jobs.irt.quadrature import Grid
 
 
@@ -47,7 +44,7 @@ class MarginalPosterior:
     discriminations have, the slope is the logarithm of the discrimination.
     """
 
-    blocks: Sequence[Block]
+    expect: Expectation
     grid: Grid
     priors: Priors
 
@@ -55,7 +52,7 @@ class MarginalPosterior:
         """Height, score and complete-data information, from one pass over the answers."""
         discrimination, intercept = self.parameters(point)
         tables = item_tables(self.grid.nodes, discrimination, intercept)
-        sums = expect(self.blocks, tables, self.grid)
+        sums = self.expect(tables, self.grid)
         score, information = _expected_score(sums, tables, self.grid)
         if self._is_logarithmic:
             score[:, 0] *= discrimination
@@ -99,8 +96,7 @@ class MarginalPosterior:
         joint = np.zeros((2, len(discrimination), 2))
         joint[0, :, 1] = discrimination
         joint[1, :, 0] = 1.0 if self._is_logarithmic else discrimination
-        persons = sum(float(block.count.sum()) for block in self.blocks)
-        known = persons * np.array([1.0, 2.0]) + (joint**2 * curvature).sum(axis=(1, 2))
+        known = self.expect.persons * np.array([1.0, 2.0]) + (joint**2 * curvature).sum(axis=(1, 2))
         joint /= np.sqrt(known)[:, np.newaxis, np.newaxis]
         return joint
 

@@ -12,9 +12,7 @@ from etl_jobs.irt.objective import Evaluation, MarginalPosterior
 from etl_jobs.irt.quadrature import Grid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from etl_jobs.irt.blocks import Block
+    from etl_jobs.irt.expectation import Expectation
     from etl_jobs.irt.models import FloatArray
     from etl_jobs.irt.priors import Priors
 
@@ -54,7 +52,7 @@ class Maximum:
 
 
 def search(
-    blocks: Sequence[Block],
+    expect: Expectation,
     priors: Priors,
     grid: Grid,
     discrimination: FloatArray,
@@ -68,13 +66,13 @@ def search(
     "No change" alone is not convergence, and a grid too coarse for the longest answer
     patterns has its maximum elsewhere: where the finer grid disagrees, it takes over.
     """
-    objective = MarginalPosterior(blocks, grid, priors)
+    objective = MarginalPosterior(expect, grid, priors)
     point = objective.point(discrimination, intercept)
     first: Climb[Evaluation] | None = None
     if len(grid.nodes) > 2 * _FEWEST_NODES:
         coarse = Grid.standard_normal(_FEWEST_NODES, float(grid.nodes[-1]))
         first = climb(
-            MarginalPosterior(blocks, coarse, priors),
+            MarginalPosterior(expect, coarse, priors),
             point,
             tolerance=_NEARBY,
             max_evaluations=max_passes,
@@ -90,7 +88,7 @@ def search(
             max_evaluations=max(max_passes - passes - 1, 1),
             moves=moves,
         )
-        finer = MarginalPosterior(blocks, objective.grid.refined(), priors)
+        finer = MarginalPosterior(expect, objective.grid.refined(), priors)
         check = climb(finer, found.point, tolerance=np.inf, max_evaluations=1, moves=found.moves)
         passes += found.evaluations + 1
         settled = check.next_step <= max(_GRID_AGREEMENT, tolerance)
