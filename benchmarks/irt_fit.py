@@ -4,9 +4,9 @@
 
 Writes the parameters, and prints one line of JSON: the seconds of a fit (the median of as many
 as fit into half a second, at least one), the seconds it took to bring the answers into the form
-that the package wants, the seconds that the first, tiny fit took longer than a second one (imports are
-done by then; what is compiled is not), and the peak resident memory in MB, in all and beyond
-that of the process with the package and the tiny fit.
+that the package wants, the seconds that the first, tiny fit took longer than a second one
+(imports are done by then; what is compiled is not), and the peak resident memory in MB, in all
+and beyond that of the process with the package and the tiny fit.
 """
 
 from __future__ import annotations
