@@ -95,6 +95,7 @@ class Connection(Accessor[WarehouseBackend]):
             client=self._client,
             read_client=self._read_client,
             retry=self.retry,
+            timeout=self.timeout,
         )
 
     def _name(self, name: str) -> TableName:

@@ -31,11 +31,16 @@ class GoogleWarehouse(Queries, Transfers, Tables):
         client: bigquery.Client | None = None,
         read_client: BigQueryReadClient | None = None,
         retry: Retry | None = None,
+        timeout: float | None = None,
     ) -> None:
         if client is None:
             try:
                 client = BoundedClient(
-                    patience=retry, project=project, location=location, credentials=credentials
+                    patience=retry,
+                    seconds=timeout,
+                    project=project,
+                    location=location,
+                    credentials=credentials,
                 )
             except (DefaultCredentialsError, OSError) as error:
                 error.add_note(

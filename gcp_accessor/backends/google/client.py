@@ -23,22 +23,32 @@ class BoundedClient(bigquery.Client):
 
     Args:
         patience: What stands for Google's own retry; None leaves that.
+        seconds: How long a request, with its repetitions, may take at most.
         options: Of `google.cloud.bigquery.Client`.
     """
 
-    def __init__(self, *, patience: Retry | None, **options: Any) -> None:
+    def __init__(self, *, patience: Retry | None, seconds: float | None, **options: Any) -> None:
         super().__init__(**options)
         self._patience = patience
+        self._seconds = seconds
+
+    def query(self, *arguments: Any, **options: Any) -> bigquery.QueryJob:
+        """Start a query, as Google's client does."""
+        # Whatever starts a job anew that BigQuery gave up also repeats requests: for ten
+        # minutes, of which neither a limit nor the caller's own retry is told.
+        if self._patience is not None or self._seconds is not None:
+            options["job_retry"] = None
+        return super().query(*arguments, **options)
 
     def _call_api(self, retry: Retry | None, *arguments: Any, **options: Any) -> Any:
         if options.get("timeout") is None:
-            options["timeout"] = REQUEST_SECONDS
+            options["timeout"] = min(self._seconds or REQUEST_SECONDS, REQUEST_SECONDS)
         return super()._call_api(self._repeated(retry), *arguments, **options)
 
     def _repeated(self, retry: Retry | None) -> Retry | None:
-        ours = self._patience
-        if ours is None or retry is None:
-            return retry
+        if retry is None:
+            return None
+        chosen = self._patience or retry
         # A wait that must end sooner says so by the retry's own limit.
-        limits = [each for each in (ours.timeout, retry.timeout) if each is not None]
-        return ours.with_timeout(min(limits)) if limits else ours
+        limits = [each for each in (chosen.timeout, retry.timeout, self._seconds) if each]
+        return chosen.with_timeout(min(limits)) if limits else chosen

@@ -116,10 +116,11 @@ def _proxy(host: str) -> str:
 
 
 def _is_web_page(error: BaseException) -> bool:
-    if not isinstance(error, GoogleAPICallError):
-        return False
-    kind = getattr(error.response, "headers", {}).get("Content-Type", "") if error.response else ""
-    return "html" in kind or _WEB_PAGE.search(error.message or "") is not None
+    # Also an upload's own error has the response.
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    if "html" in headers.get("Content-Type", ""):
+        return True
+    return isinstance(error, GoogleAPICallError) and bool(_WEB_PAGE.search(error.message or ""))
 
 
 def _is_of_the_network(error: BaseException) -> bool:
