@@ -201,16 +201,13 @@ def test_where_nobody_is_signed_in_the_way_to_do_it_is_said(
 
 # --- The network --------------------------------------------------------------------------
 
-ASKS: dict[str, Asks] = {
-    "bigquery": lambda **options: BigQueryAccessor("a-project", **options).datasets(),
-    "query": lambda **options: BigQueryAccessor("a-project", **options).query("SELECT 1 AS n"),
-    "storage": lambda **options: CloudStorageAccessor("a-project", **options).read(
-        "gs://bbb/a.txt"
-    ),
-    "upload": lambda **options: CloudStorageAccessor("a-project", **options).write(
-        "gs://bbb/a.txt", "text"
-    ),
-    "monitoring": lambda **options: MonitoringAccessor("a-project", **options).write("rows", 1),
+# Of each: the accessor, and what is asked of it.
+ASKS: dict[str, tuple[Any, Callable[[Any], object]]] = {
+    "bigquery": (BigQueryAccessor, lambda accessor: accessor.datasets()),
+    "query": (BigQueryAccessor, lambda accessor: accessor.query("SELECT 1 AS n")),
+    "storage": (CloudStorageAccessor, lambda accessor: accessor.read("gs://bbb/a.txt")),
+    "upload": (CloudStorageAccessor, lambda accessor: accessor.write("gs://bbb/a.txt", "text")),
+    "monitoring": (MonitoringAccessor, lambda accessor: accessor.write("rows", 1)),
 }
 each_call = pytest.mark.parametrize("call", ASKS)
 each_call_over_http = pytest.mark.parametrize("call", [name for name in ASKS if name[0] != "m"])
@@ -226,8 +223,12 @@ def lead_to(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def fails(call: str, **options: Any) -> Exception:
     """The error of a call, and with its notes all that a person sees."""
     began = time.monotonic()
-    with pytest.raises((GoogleAPIError, RequestException, TimeoutError)) as caught:
-        ASKS[call](credentials=AnonymousCredentials(), **options)
+    make, ask = ASKS[call]
+    with (
+        make("a-project", credentials=AnonymousCredentials(), **options) as accessor,
+        pytest.raises((GoogleAPIError, RequestException, TimeoutError)) as caught,
+    ):
+        ask(accessor)
     assert time.monotonic() - began < 8
     return caught.value
 
