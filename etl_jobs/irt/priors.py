@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import special
 
 if TYPE_CHECKING:
     from etl_jobs.irt.models import FloatArray
@@ -69,16 +70,70 @@ class LogNormal:
 
 
 @dataclass(frozen=True, slots=True)
+class Beta:
+    """A prior for a share between 0 and 1, such as how often a guess is right.
+
+    The most likely value, the one that a fit without answers gives, is
+    (alpha - 1) / (alpha + beta - 2).
+    """
+
+    alpha: float
+    beta: float
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.alpha < np.inf and 1 <= self.beta < np.inf):
+            raise ValueError(
+                f"a beta prior's alpha and beta are {self.alpha} and {self.beta}; expected 1 or "
+                "more of each: below 1 it has no most likely value, it only drives to a bound"
+            )
+
+    @property
+    def mode(self) -> float:
+        """The most likely value; a half where all are equally likely."""
+        weight = self.alpha + self.beta - 2
+        return (self.alpha - 1) / weight if weight else 0.5
+
+    def log_density(self, value: FloatArray) -> FloatArray:
+        """Up to a constant."""
+        return special.xlogy(self.alpha - 1, value) + special.xlog1py(self.beta - 1, -value)
+
+    def slope(self, value: FloatArray) -> FloatArray:
+        """The first derivative of `log_density`."""
+        return _share(self.alpha - 1, value) - _share(self.beta - 1, 1 - value)
+
+    def curvature(self, value: FloatArray) -> FloatArray:
+        """The second derivative of `log_density`, its sign turned."""
+        return _share(self.alpha - 1, value**2) + _share(self.beta - 1, (1 - value) ** 2)
+
+
+def _share(weight: float, value: FloatArray) -> FloatArray:
+    return weight / value if weight else np.zeros_like(value)
+
+
+@dataclass(frozen=True, slots=True)
 class Priors:
     """The priors of every item's parameters; None for none.
 
     On real logs they are what makes the answer right, not a refinement: thousands of items
     with a handful of answers, or with only right ones, have no other finite estimate.
+
+    A model takes those of the parameters it has. The beta prior of guessing is BILOG-MG's
+    (Zimowski, Muraki, Mislevy & Bock 1996) for five choices: its mode is one in five, and it
+    weighs as much as 20 answers. Slips have its mirror image, so that a test read the other
+    way round, wrong for right, has the mirrored parameters.
+
+    Attributes:
+        discrimination: Of a. A slope that all items share has it once; the Rasch model none.
+        intercept: Of d.
+        lower: Of the lower asymptote c.
+        slip: Of 1 - u, how far the upper asymptote stays below 1.
     """
 
     discrimination: Normal | LogNormal | None = Normal(1.0, 0.5)
     intercept: Normal | None = Normal(0.0, 2.0)
+    lower: Beta | None = Beta(5.0, 17.0)
+    slip: Beta | None = Beta(5.0, 17.0)
 
 
 DEFAULT_PRIORS = Priors()
-NO_PRIORS = Priors(discrimination=None, intercept=None)
+NO_PRIORS = Priors(discrimination=None, intercept=None, lower=None, slip=None)
