@@ -74,7 +74,9 @@ class TransferFailed(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # As an OSError, which every TimeoutError is, it would keep no arguments like these.
-        return type(self), (self.message, self.errors, self.finished, self.unfinished)
+        arguments = (self.message, self.errors, self.finished, self.unfinished)
+        # Its notes are among what it holds.
+        return type(self), arguments, self.__dict__
 
     def __str__(self) -> str:
         return self.message
