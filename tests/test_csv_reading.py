@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import io
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -173,3 +175,13 @@ def test_a_file_that_is_cut_short_is_never_read_as_whole(as_: str) -> None:
 
     with pytest.raises(ValueError, match="gs://lessons/rows is cut short"):
         read(content[: len(content) // 2], "csv.gz", as_)
+
+
+@pytest.mark.parametrize("content", [b'"q1"\n', b'"q1'], ids=["read", "refused"])
+def test_the_collector_goes_on_after_rows_were_read(content: bytes) -> None:
+    gc.enable()
+
+    with contextlib.suppress(ValueError):
+        read(content, "csv")
+
+    assert gc.isenabled()
