@@ -5,6 +5,7 @@ Rows, JSON, CSV and NDJSON need Python alone; a frame, Arrow and Parquet need th
 
 from __future__ import annotations
 
+import gc
 import io
 from contextlib import contextmanager
 from itertools import islice
