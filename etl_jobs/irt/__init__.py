@@ -17,6 +17,7 @@ Calibrate items from answers, then place persons on their scale:
     (2000,)
 """
 
+from etl_jobs.irt.abilities import Abilities, AbilityMethod, estimate_abilities
 from etl_jobs.irt.calibration import Calibration, calibrate
 from etl_jobs.irt.errors import CalibrationError, NotConverged, TooFewResponses
 from etl_jobs.irt.flags import FLAGS, Flag
@@ -27,16 +28,11 @@ from etl_jobs.irt.information import (
     measurement_error,
     observed_curves,
 )
+from etl_jobs.irt.item_bank import ItemBank, Items
 from etl_jobs.irt.models import difficulty, probability
 from etl_jobs.irt.priors import DEFAULT_PRIORS, LogNormal, Normal, Priors
 from etl_jobs.irt.responses import Responses
-from etl_jobs.irt.scoring import (
-    Abilities,
-    estimate_abilities,
-    held_out_log_loss,
-    log_likelihood,
-    predict,
-)
+from etl_jobs.irt.scoring import held_out_log_loss, log_likelihood, predict
 
 __all__ = [
     "Responses",
@@ -50,6 +46,9 @@ __all__ = [
     "FLAGS",
     "estimate_abilities",
     "Abilities",
+    "AbilityMethod",
+    "ItemBank",
+    "Items",
     "log_likelihood",
     "predict",
     "held_out_log_loss",

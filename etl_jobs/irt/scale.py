@@ -1,0 +1,89 @@
+"""Answers laid out against calibrated items, on a grid of abilities fine enough for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from etl_jobs.irt.blocks import Block, blocks_of
+from etl_jobs.irt.expectation import posterior
+from etl_jobs.irt.item_bank import Items, places_of, tables_of
+from etl_jobs.irt.patterns import Patterns
+from etl_jobs.irt.priors import Normal
+from etl_jobs.irt.quadrature import Grid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from etl_jobs.irt.models import FloatArray, ItemTables
+    from etl_jobs.irt.responses import Responses
+
+STANDARD_NORMAL = Normal(0.0, 1.0)
+
+# Deviations of the persons' distribution that a grid reaches to either side.
+SPAN = 8.0
+# Of the narrowest posterior there can be: a sum over nodes this close errs by exp(-40).
+_SPACING = 0.7
+_FEWEST_NODES = 61
+_MOST_NODES = 2001
+
+
+class Scale:
+    """The patterns of some responses, and what their posteriors are made from.
+
+    Attributes:
+        place: The index among the items of each of the responses' items.
+        patterns: The distinct answer patterns.
+        blocks: The same, laid out for matrix products.
+        grid: Abilities with the persons' distribution.
+        tables: The responses' items on that grid.
+    """
+
+    place: NDArray[np.int64]
+    patterns: Patterns
+    blocks: list[Block]
+    grid: Grid
+    tables: ItemTables
+
+    def __init__(self, items: Items, responses: Responses, persons: Normal) -> None:
+        # An item that nobody answered needs no parameters; any stand in for them.
+        self.place = places_of(items, responses)
+        self.patterns = Patterns.of(responses)
+        self.blocks = blocks_of(self.patterns)
+        slope = items.discrimination[self.place]
+        self.grid = normal_grid(persons, _most_information(self.patterns, slope))
+        self.tables = tables_of(items, self.grid.nodes, self.place)
+
+    def posteriors(self) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
+        """For each block its patterns, their posteriors and their log-likelihoods."""
+        begin = 0
+        for block in self.blocks:
+            weight, log_marginal = posterior(block, self.tables, self.grid)
+            yield slice(begin, begin + len(weight)), weight, log_marginal
+            begin += len(weight)
+
+
+def normal_grid(persons: Normal, most_information: float) -> Grid:
+    """A grid that carries this distribution, close enough for posteriors this narrow.
+
+    Args:
+        persons: The distribution of abilities.
+        most_information: The largest that answers can add about any person.
+    """
+    narrowest = 1 / np.sqrt(1 + most_information * persons.deviation**2)
+    nodes = 1 + 2 * int(np.ceil(SPAN / (_SPACING * narrowest)))
+    standard = np.linspace(-SPAN, SPAN, min(max(nodes, _FEWEST_NODES), _MOST_NODES))
+    log_density = -0.5 * standard**2
+    return Grid(
+        persons.mean + persons.deviation * standard,
+        log_density - np.log(np.exp(log_density).sum()),
+    )
+
+
+def _most_information(patterns: Patterns, slope: FloatArray) -> float:
+    """No answer tells more than a^2 / 4."""
+    each = np.concatenate(([0.0], np.cumsum(slope[patterns.code >> 1] ** 2 / 4)))
+    return float(np.max(each[patterns.start[1:]] - each[patterns.start[:-1]], initial=0.0))
