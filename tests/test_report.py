@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl_jobs.irt.flags import FLAGS
-from etl_jobs.report import ReportData, render
+from etl_jobs.report import Group, ReportData, render
 from etl_jobs.report.flags import KNOWN
 from etl_jobs.report.names import clean
 from etl_jobs.report.numerals import counted, fixed, percent, whole
@@ -216,6 +216,33 @@ def test_a_short_test_has_all_its_curves_in_one_drawing() -> None:
     drawings = [at.get("class") for tag, at in short.elements if tag == "svg"]
     assert "curves" in drawings
     assert "curves" not in [at.get("class") for tag, at in long.elements if tag == "svg"]
+
+
+def test_guessing_fit_anchors_and_groups_are_told_where_there_are_any() -> None:
+    told = {
+        "lower": np.array([0.2, 0.25, 0.0, np.nan, 0.1]),
+        "infit": np.full(5, 1.02),
+        "outfit": np.full(5, 0.98),
+        "anchored": [True, False, True, False, False],
+        "ability_mean": 0.31,
+        "ability_deviation": 1.12,
+        "groups": [Group(name="north", students=600, mean=0.0, deviation=1.0),
+                   Group(name="<south>", students=400, mean=-0.5, deviation=0.9)],
+    }  # fmt: skip
+
+    plain, page = Outline(render(report())), Outline(render(report(**told)))
+
+    assert "Guess" not in plain.text["main"][0]
+    assert "Anchor" not in plain.text["main"][0]
+    assert page.rows()[0].endswith("GuesscInfitOutfit")
+    assert page.rows()[1].startswith("q0AlgebraAnchor1,000")
+    assert page.rows()[1].endswith("0.201.020.98")
+    assert page.rows()[4].endswith("\N{EN DASH}1.020.98")
+    assert "2 anchor items keep their numbers from an earlier run" in page.text["main"][0]
+    assert "whose mean is 0.31 and whose standard deviation is 1.12" in page.text["main"][0]
+    assert "<south>400\N{MINUS SIGN}0.500.90" in page.rows()
+    assert page.data()["items"]["lower"] == [0.2, 0.25, 0.0, None, 0.1]
+    assert page.data()["items"]["anchor"] == [1, 0, 1, 0, 0]
 
 
 def test_what_was_not_estimated_is_a_dash_and_never_nan() -> None:
@@ -434,6 +461,8 @@ def test_facts_and_reasons_are_text_too() -> None:
         ({"difficulty": np.zeros(4)}, r"difficulty has the shape \(4,\); .* expected \(5,\)"),
         ({"right_at": np.zeros((5, 3))}, r"right_at has the shape \(5, 3\)"),
         ({"flags": [()]}, "flags has the shape"),
+        ({"lower": np.zeros(4)}, r"lower has the shape \(4,\)"),
+        ({"anchored": [True]}, r"anchored has the shape \(1,\)"),
         ({"item_id": ["a", "b", "a", "c", "d"]}, "'a' comes 2 times; ids must be unique"),
         ({"item_id": []}, "at least one item"),
         ({"theta": np.zeros(61)}, "theta needs"),

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from etl_jobs.report import ReportData, render
+from etl_jobs.report import Group, ReportData, render
 from etl_jobs.report.names import clean
 from etl_jobs.report.numerals import fixed
 from tests import browser
 from tests.test_report import HOSTILE, Outline, report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -66,9 +67,13 @@ def bank() -> ReportData:
     return made
 
 
-def test_the_script_prints_the_same_rows_as_the_server(tab: browser.Page, write: Any) -> None:
+@pytest.mark.parametrize("lower", [None, np.linspace(0, 0.4, 9)], ids=["2PL", "3PL"])
+def test_the_script_prints_the_same_rows_as_the_server(
+    tab: browser.Page, write: Any, lower: Any
+) -> None:
     values = np.array([0.125, -0.125, -0.004, np.nan, -1234.5678, 0.005, 1e6, 2.675, -3.0])
     data = report(9, difficulty=values, difficulty_se=np.abs(values), share_correct=values % 1)
+    data = replace(data, lower=lower, outfit=lower, anchored=values > 1)
     path = write(data)
 
     tab.open(path)
@@ -185,6 +190,57 @@ def test_the_drawn_curve_is_the_model_s(tab: browser.Page, write: Any) -> None:
     np.testing.assert_allclose(drawn, expected, atol=0.1 / height)
 
 
+def full_bank() -> ReportData:
+    """A bank whose calibration told all that a report can show."""
+    made = bank()
+    draw = np.random.default_rng(4)
+    return replace(
+        made,
+        model="3PL",
+        lower=draw.uniform(0, 0.3, 60),
+        lower_se=np.full(60, 0.05),
+        infit=draw.normal(1, 0.1, 60),
+        outfit=draw.normal(1, 0.2, 60),
+        fit_p=draw.uniform(0, 1, 60),
+        anchored=np.arange(60) % 4 == 1,
+        flags=[("misfit", "large_dif") if place == 9 else f for place, f in enumerate(made.flags)],
+        ability_mean=0.4,
+        ability_deviation=1.1,
+        groups=[Group(name="north", students=1000, mean=0.4, deviation=1.1)],
+    )
+
+
+def test_a_guessing_parameter_lifts_the_curve_and_its_information_is_lord_s(
+    tab: browser.Page, write: Any
+) -> None:
+    data = full_bank()
+
+    tab.open(write(data), "#item=q0")
+
+    theta = np.array([-3.0, 0.0, 2.0])
+    told = tab.run("[-3, 0, 2].map((theta) => [probability(0, theta), information(0, theta)])")
+    a, b, c = data.discrimination[0], data.difficulty[0], data.lower[0]
+    share = c + (1 - c) / (1 + np.exp(-a * (theta - b)))
+    lord = a**2 * (share - c) ** 2 * (1 - share) / ((1 - c) ** 2 * share)
+    np.testing.assert_allclose(told, np.stack((share, lord), axis=1), rtol=1e-3)
+    assert tab.text("#item dt")[4:] == ["Guess c", "Infit", "Outfit"]
+    assert tab.run("document.querySelectorAll('#item line.guide').length") >= 1
+
+
+def test_fit_columns_sort_and_anchors_are_found(tab: browser.Page, write: Any) -> None:
+    data = full_bank()
+    tab.open(write(data), "#rows=100")
+
+    tab.click("th.outfit button")
+    noisiest = ids(tab)
+    tab.click(".chip[data-flag=anchor]")
+    anchors = ids(tab)
+
+    assert noisiest == [f"q{item}" for item in np.argsort(-data.outfit, kind="stable")]
+    assert sorted(anchors) == sorted(f"q{item}" for item in range(1, 60, 4))
+    assert len(tab.text("#table .tag.anchor")) == 15
+
+
 def test_the_whiskers_are_wilson_s_intervals(tab: browser.Page, write: Any) -> None:
     data = report(3)
 
@@ -255,11 +311,14 @@ def test_text_can_be_read_in_both_themes(tab: browser.Page, write: Any, scheme: 
         assert high / low > 4.5, colour
 
 
+@pytest.mark.parametrize("make", [bank, full_bank], ids=["usual", "everything told"])
 @pytest.mark.parametrize("width", [320, 390, 768, 1024, 1400])
-def test_no_screen_needs_to_scroll_sideways(tab: browser.Page, write: Any, width: int) -> None:
+def test_no_screen_needs_to_scroll_sideways(
+    tab: browser.Page, write: Any, width: int, make: Callable[[], ReportData]
+) -> None:
     tab.resize(width, 800)
 
-    tab.open(write(bank()), "#item=q6")
+    tab.open(write(make()), "#item=q6")
 
     assert tab.run("document.documentElement.scrollWidth") <= width
 

@@ -4,7 +4,7 @@ Arrays in, text out: this package knows neither where the numbers came from nor 
 page is stored.
 """
 
-from etl_jobs.report.data import ReportData
+from etl_jobs.report.data import Group, ReportData
 from etl_jobs.report.page import render
 
-__all__ = ["ReportData", "render"]
+__all__ = ["ReportData", "Group", "render"]

@@ -15,13 +15,28 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+# Columns that only some calibrations have.
+_OPTIONAL = ("lower", "lower_se", "upper", "upper_se", "infit", "outfit", "fit_p")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Students who were calibrated as a population of their own."""
+
+    name: str
+    students: int
+    mean: float
+    deviation: float
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ReportData:
     """One calibration, ready to be drawn. NaN is "not estimated" and is shown as a dash.
 
-    Per-item arrays have shape (items,), all in the same order. Ability is on the scale
-    the items were calibrated on: the students' mean is 0 and their standard deviation 1.
+    Per-item arrays have shape (items,), all in the same order. Those that default to None
+    are left out of the page where they are None. Ability is on the scale the items were
+    calibrated on: the students' mean is 0 and their standard deviation 1, unless
+    `ability_mean` and `ability_deviation` say otherwise.
 
     Attributes:
         title: The page's heading, such as the name of the test.
@@ -32,13 +47,21 @@ class ReportData:
         facts: Name and value of whatever else the reader should know about the run, in
             the order to show: log-likelihood, iterations, priors, which attempt counts.
         left_out: Rows that cleaning removed, reason -> rows, in the order to show.
+        ability_mean, ability_deviation: Of the students, where anchors or another group set
+            the scale.
+        groups: The students' populations, where there is more than one.
         item_id: Unique names of the items.
         item_name: What a person calls them; None where the id is all there is.
         subject: The items' subjects; None where an item has none.
         answers: How many answers each item was calibrated on.
         share_correct: Right answers / answers.
-        discrimination, difficulty: a and b of P = 1 / (1 + exp(-a (theta - b))).
+        discrimination, difficulty: a and b of P = c + (u - c) / (1 + exp(-a (theta - b))).
         discrimination_se, difficulty_se: Their standard errors.
+        lower, upper: c and u, where the model has them; otherwise 0 and 1.
+        lower_se, upper_se: Their standard errors.
+        infit, outfit: Mean squares, weighted by information and not; 1 is as expected.
+        fit_p: The p-value of S-X2.
+        anchored: True for an item that kept the parameters of an earlier run.
         flags: Words such as "low_discrimination"; `flags.py` explains the known ones.
         theta: Abilities, increasing, at which the curves below are given, shape (nodes,).
         answers_at, right_at: Expected answers and right answers by persons at each
@@ -76,6 +99,17 @@ class ReportData:
     standard_error: Floats
     facts: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    lower: Floats | None = None
+    lower_se: Floats | None = None
+    upper: Floats | None = None
+    upper_se: Floats | None = None
+    infit: Floats | None = None
+    outfit: Floats | None = None
+    fit_p: Floats | None = None
+    anchored: NDArray[np.bool_] | Sequence[bool] | None = None
+    ability_mean: float = 0.0
+    ability_deviation: float = 1.0
+    groups: Sequence[Group] = ()
 
     def __post_init__(self) -> None:
         items, nodes = len(self.item_id), len(self.theta)
@@ -92,6 +126,9 @@ class ReportData:
             (nodes,): ("information", "standard_error"),
             (len(self.ability_counts) + 1,): ("ability_edges",),
         }
+        for name in (*_OPTIONAL, "anchored"):
+            if getattr(self, name) is not None:
+                self._expect(name, np.shape(getattr(self, name)), (items,))
         for shape, names in shapes.items():
             for name in names:
                 self._expect(name, np.shape(getattr(self, name)), shape)
@@ -100,6 +137,25 @@ class ReportData:
         name, times = Counter(self.item_id).most_common(1)[0]
         if times > 1:
             raise ValueError(f"the item id {name[:80]!r} comes {times} times; ids must be unique")
+
+    @property
+    def has_asymptotes(self) -> bool:
+        """Whether a weak student may guess, or a strong one slip."""
+        return self.lower is not None or self.upper is not None
+
+    @property
+    def own_scale(self) -> bool:
+        """Whether these students set the scale: their mean is 0, their deviation 1."""
+        return (self.ability_mean, self.ability_deviation) == (0.0, 1.0)
+
+    @property
+    def asymptotes(self) -> tuple[Floats, Floats]:
+        """The least and the greatest chance of a right answer, 0 and 1 unless told."""
+        items = len(self.item_id)
+        return (
+            np.zeros(items) if self.lower is None else np.nan_to_num(self.lower),
+            np.ones(items) if self.upper is None else np.nan_to_num(self.upper, nan=1.0),
+        )
 
     @staticmethod
     def _expect(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:

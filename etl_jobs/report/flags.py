@@ -49,6 +49,34 @@ KNOWN = {
             "If the key is right, the answers do not say how hard it is.",
         ),
         Flag(
+            "misfit",
+            "Does not follow its curve",
+            "Its answers depart from what the model expects by more than chance: "
+            "look at its dots beside its curve.",
+        ),
+        Flag(
+            "large_dif",
+            "Unequal for two groups",
+            "Equally able students of two groups do not do equally well on it: "
+            "look for what only one group can know.",
+        ),
+        Flag(
+            "moderate_dif",
+            "Somewhat unequal for two groups",
+            "Equally able students of two groups do a little differently on it.",
+        ),
+        Flag(
+            "local_dependence",
+            "Hangs together with another item",
+            "Who gets another item right gets this one right more often than ability explains: "
+            "look for a shared text, or one giving away the other.",
+        ),
+        Flag(
+            "unconnected",
+            "Not connected",
+            "No student links it to most items, so its numbers cannot be compared with theirs.",
+        ),
+        Flag(
             "extreme_difficulty",
             "Extreme difficulty",
             "Its difficulty lies far outside the abilities of these students.",

@@ -42,9 +42,10 @@ const axisTicks = (bottom, title) => {
 };
 const itemCurve = (i) => {
   const drawn = [];
-  const a = items.discrimination[i], b = items.difficulty[i], se = items.difficulty_se[i];
+  const b = items.difficulty[i], se = items.difficulty_se[i];
   const [share, grid] = panel("Share right", 28, 228, 1, [[0, "0%"], [0.25, "25%"], [0.5, "50%"], [0.75, "75%"], [1, "100%"]]);
-  const peak = drawable(i) ? Math.max(0.1, (a * a) / 4) : 0.1;
+  const bits = drawable(i) ? THETAS.map((theta) => information(i, theta)) : [];
+  const peak = Math.max(0.1, ...bits);
   const most = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100].find((end) => end >= peak) ?? peak;
   const decimals = most < 1 ? 2 : 1;
   const [info, infoGrid] = panel("Information", 270, 340, most, [[0, "0"], [most / 2, fixed(most / 2, decimals)], [most, fixed(most, decimals)]]);
@@ -57,12 +58,12 @@ const itemCurve = (i) => {
     }
     if (b >= LOW && b <= HIGH) drawn.push(svg("line", { x1: x(b), x2: x(b), y1: 28, y2: 340, class: "guide" }));
     const curve = THETAS.map((theta) => [x(theta), share(probability(i, theta))]);
-    const bits = THETAS.map((theta) => {
-      const p = probability(i, theta);
-      return [x(theta), info(a * a * p * (1 - p))];
-    });
-    drawn.push(svg("path", { d: `${pathOf(bits)}L${x(HIGH)} 340L${x(LOW)} 340Z`, class: "area" }));
-    drawn.push(svg("path", { d: pathOf(bits), class: "curve" }), svg("path", { d: pathOf(curve), class: "curve" }));
+    const hill = THETAS.map((theta, k) => [x(theta), info(bits[k])]);
+    for (const level of [floorOf(i), ceilingOf(i)]) {
+      if (level > 0 && level < 1) drawn.push(svg("line", { x1: LEFT, x2: RIGHT, y1: share(level), y2: share(level), class: "guide" }));
+    }
+    drawn.push(svg("path", { d: `${pathOf(hill)}L${x(HIGH)} 340L${x(LOW)} 340Z`, class: "area" }));
+    drawn.push(svg("path", { d: pathOf(hill), class: "curve" }), svg("path", { d: pathOf(curve), class: "curve" }));
   }
   if (items.observed[i].length) drawn.push(...observed(i, share));
   const label = `Item characteristic curve of ${nameOf(i).slice(0, 80)} with observed shares, and its information`;

@@ -34,8 +34,14 @@ def item_curves(data: ReportData) -> Markup | None:
     if not len(known) or len(data.item_id) > MOST_CURVES:
         return None
     theta = np.linspace(*ability_range(data.theta), 81)
+    lower, upper = data.asymptotes
     shares = np.array(
-        [probability(data.discrimination[item], data.difficulty[item], theta) for item in known]
+        [
+            probability(
+                data.discrimination[item], data.difficulty[item], lower[item], upper[item], theta
+            )
+            for item in known
+        ]
     )
     # Names stand at the end where the curves lie farther apart.
     side: Side = "left" if np.ptp(shares[:, 0]) > np.ptp(shares[:, -1]) else "right"

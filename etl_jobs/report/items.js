@@ -11,8 +11,17 @@ const subjectOf = (i) => data.subjects[items.subject[i]] ?? "";
 const below = (i) => [items.name[i] === null ? "" : items.id[i], subjectOf(i)].filter(Boolean).join(" · ");
 const flagsOf = (i) => data.flag_sets[items.flag_set[i]].map((index) => data.flags[index]);
 const kindOf = (i) => data.kinds[items.flag_set[i]];
+const floorOf = (i) => items.lower?.[i] ?? 0;
+const ceilingOf = (i) => items.upper?.[i] ?? 1;
 const probability = (i, theta) =>
-  1 / (1 + Math.exp(-items.discrimination[i] * (theta - items.difficulty[i])));
+  floorOf(i) + (ceilingOf(i) - floorOf(i)) / (1 + Math.exp(-items.discrimination[i] * (theta - items.difficulty[i])));
+// Lord's formula: the squared slope of the curve over the variance of an answer.
+const information = (i, theta) => {
+  const p = probability(i, theta), low = floorOf(i), high = ceilingOf(i);
+  const slope = items.discrimination[i] * (p - low) * (high - p) / (high - low);
+  return p > 0 && p < 1 && high > low ? (slope * slope) / (p * (1 - p)) : 0;
+};
+const isAnchor = (i) => Boolean(items.anchor?.[i]);
 const drawable = (i) => items.discrimination[i] !== null && items.difficulty[i] !== null;
 
 // Numbers, as numerals.py prints them.

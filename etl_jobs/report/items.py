@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,77 +39,94 @@ class Column:
     kind: str = "number"
 
 
+NAME = Column("name", "Item", "Its name, and below it its id and subject", "text")
+DIFFICULTY = Column("difficulty", "Difficulty b", "Ability at which half the students get it right")
+HALFWAY = replace(DIFFICULTY, meaning="Ability at which the curve is halfway up")
+# Always there, or, behind these, where the calibration has them.
 COLUMNS = (
-    Column(
-        "name",
-        "Item",
-        "Its name, and below it its id and subject",
-        "text",
-    ),
     Column("answers", "Answers", "Answers the numbers rest on"),
     Column("share", "Right", "Share of the answers that are right"),
-    Column("difficulty", "Difficulty b", "Ability at which half the students get it right"),
+    DIFFICULTY,
     Column("difficulty_se", "± SE", "Standard error of the difficulty"),
     Column("discrimination", "Discrim. a", "How sharply it tells students apart"),
     Column("discrimination_se", "± SE", "Standard error of the discrimination"),
 )
+MORE_COLUMNS = (
+    Column("lower", "Guess c", "Chance that the weakest students get it right"),
+    Column("upper", "Ceiling u", "Chance that the strongest students get it right"),
+    Column("infit", "Infit", "Surprise near its difficulty; 1 is what the model expects"),
+    Column("outfit", "Outfit", "Surprise far from its difficulty; 1 is what the model expects"),
+)
+# Only the chosen item shows these.
+_DETAILS = ("lower_se", "upper_se", "fit_p")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table, as text."""
+    """One row of the table, as text; `cells` are column keys and what stands there."""
 
     name: str
     below: str
-    answers: str
-    share: str
-    difficulty: str
-    difficulty_se: str
-    discrimination: str
-    discrimination_se: str
+    cells: tuple[tuple[str, str], ...]
     curve: str
     flags: tuple[Flag, ...]
     kind: str
+    anchored: bool
+
+
+def columns(data: ReportData) -> tuple[Column, ...]:
+    """Return the columns of this calibration's table."""
+    always = tuple(
+        HALFWAY if column is DIFFICULTY and data.has_asymptotes else column for column in COLUMNS
+    )
+    return (NAME, *always, *_more_columns(data))
+
+
+def _more_columns(data: ReportData) -> tuple[Column, ...]:
+    return tuple(column for column in MORE_COLUMNS if getattr(data, column.key) is not None)
 
 
 def first_rows(data: ReportData) -> list[Row]:
     """Return the rows that stand in the page without the script: most answers first."""
     order = np.argsort(-np.asarray(data.answers, dtype=float), kind="stable")[:FIRST_ROWS]
     known = [flag for flag, _ in in_use(data.flags)]
+    lower, upper = data.asymptotes
     rows = []
     for item in map(int, order):
         a, b = _short(data.discrimination[item]), _short(data.difficulty[item])
         names = data.flags[item]
+        cells = {
+            "answers": whole(data.answers[item]),
+            "share": percent(_short(data.share_correct[item])),
+        }
+        for column in (*COLUMNS[2:], *_more_columns(data)):
+            cells[column.key] = fixed(_short(getattr(data, column.key)[item]))
         rows.append(
             Row(
                 name=name_of(data, item),
                 below=" · ".join(filter(None, _below(data, item))),
-                answers=whole(data.answers[item]),
-                share=percent(_short(data.share_correct[item])),
-                difficulty=fixed(b),
-                difficulty_se=fixed(_short(data.difficulty_se[item])),
-                discrimination=fixed(a),
-                discrimination_se=fixed(_short(data.discrimination_se[item])),
-                curve=sparkline(a, b, *ability_range(data.theta)),
+                cells=tuple(cells.items()),
+                curve=sparkline(a, b, lower[item], upper[item], *ability_range(data.theta)),
                 flags=tuple(flag for flag in known if flag.name in names),
                 kind=kind(names),
+                anchored=data.anchored is not None and bool(data.anchored[item]),
             )
         )
     return rows
 
 
-def sparkline(a: float, b: float, low: float, high: float) -> str:
+def sparkline(a: float, b: float, lower: float, upper: float, low: float, high: float) -> str:
     """Return path data of an item's curve in a box of 72 by 20."""
     if not (math.isfinite(a) and math.isfinite(b)):
         return ""
-    share = probability(a, b, np.linspace(low, high, 25))
+    share = probability(a, b, lower, upper, np.linspace(low, high, 25))
     return path(zip(np.linspace(1, 71, 25), 19 - 18 * share, strict=True))
 
 
-def probability(a: float, b: float, theta: Floats) -> Floats:
+def probability(a: float, b: float, lower: float, upper: float, theta: Floats) -> Floats:
     """Return the share of students at each ability who are expected to get the item right."""
     with np.errstate(over="ignore"):
-        share: Floats = 1 / (1 + np.exp(-a * (theta - b)))
+        share: Floats = lower + (upper - lower) / (1 + np.exp(-a * (theta - b)))
     return share
 
 
@@ -148,6 +165,12 @@ def payload(data: ReportData) -> Markup:
             "difficulty_se": _column(data.difficulty_se),
             "discrimination": _column(data.discrimination),
             "discrimination_se": _column(data.discrimination_se),
+            **{
+                key: _column(getattr(data, key))
+                for key in (*(column.key for column in MORE_COLUMNS), *_DETAILS)
+                if getattr(data, key) is not None
+            },
+            **({} if data.anchored is None else {"anchor": [int(is_) for is_ in data.anchored]}),
             "flag_set": [set_place[names] for names in data.flags],
             "observed": observed,
         },

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from etl_jobs.report.flags import in_use, meaningful
 from etl_jobs.report.item_curves import item_curves
-from etl_jobs.report.items import COLUMNS, first_rows, payload
+from etl_jobs.report.items import columns, first_rows, payload
 from etl_jobs.report.names import clean
 from etl_jobs.report.numerals import fixed, whole
 from etl_jobs.report.precision import precision
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from etl_jobs.report.data import ReportData
 
 
+# With more columns than these the table has no room for its little curves.
+MOST_COLUMNS = 7
 SCRIPTS = ("items.js", "item_curve.js", "report.js")
 
 
@@ -38,6 +40,7 @@ def render(report: ReportData) -> str:
     Memory: a few hundred bytes an item.
     """
     report = replace(report, flags=[meaningful(names) for names in report.flags])
+    shown = columns(report)
     style, script = _part("report.css"), "\n".join(map(_part, SCRIPTS))
     return _template().render(
         report=report,
@@ -45,9 +48,17 @@ def render(report: ReportData) -> str:
         facts=_facts(report),
         left_out=[(clean(why), rows) for why, rows in report.left_out.items()],
         flags=in_use(report.flags),
-        columns=COLUMNS,
+        columns=shown,
+        crowded=len(shown) > MOST_COLUMNS,
         rows=first_rows(report),
-        has_subjects=any(report.subject),
+        # A choice of one is none.
+        has_subjects=len(set(map(clean, filter(None, report.subject)))) > 1,
+        groups=[
+            (clean(group.name), whole(group.students), fixed(group.mean), fixed(group.deviation))
+            for group in report.groups
+        ],
+        mean=fixed(report.ability_mean),
+        deviation=fixed(report.ability_deviation),
         names_on_map=len(report.item_id) <= MOST_NAMES,
         payload=payload(report),
         charts={

@@ -45,7 +45,7 @@ const wanted = () => {
   const subject = data.subjects.indexOf(state.subject);
   const found = [];
   for (let i = 0; i < COUNT; i++) {
-    if (sets[items.flag_set[i]] && (!state.subject || items.subject[i] === subject) &&
+    if ((sets[items.flag_set[i]] || (flags.has("anchor") && isAnchor(i))) && (!state.subject || items.subject[i] === subject) &&
         (!needle || textOf(i).includes(needle))) found.push(i);
   }
   return found;
@@ -76,6 +76,7 @@ const sparkline = (i) => {
   }
   return svg("svg", { viewBox: "0 0 72 20", "aria-hidden": "true" }, svg("path", { d: pathOf(points) }));
 };
+const ANCHOR = "It keeps its numbers from an earlier run";
 const CELLS = {
   answers: (i) => whole(items.answers[i]),
   share: (i) => percent(items.share[i]),
@@ -84,6 +85,7 @@ const row = (i, chosen) => {
   const open = html("button", { type: "button", class: "open", title: nameOf(i) }, html("bdi", {}, nameOf(i)));
   const first = html("th", { scope: "row", class: "name" }, open,
     below(i) ? html("small", { title: below(i) }, html("bdi", {}, below(i))) : null,
+    isAnchor(i) ? html("span", { class: "tag anchor", title: ANCHOR }, "Anchor") : null,
     ...flagsOf(i).map((flag) => html("span", { class: "tag", title: flag.meaning }, flag.label)));
   const cells = heads.slice(1).map((head) => {
     const key = head.dataset.key;
@@ -137,18 +139,35 @@ const show = () => {
 // The chosen item, in words and as a curve.
 const sentence = (i) => {
   if (!drawable(i)) return "Its parameters could not be estimated.";
-  const a = items.discrimination[i], b = items.difficulty[i];
+  const a = items.discrimination[i];
   // The words for discrimination are Baker's (The Basics of Item Response Theory, 2001).
   const sharp = a < 0 ? "the wrong way round" : a < 0.35 ? "very little" : a < 0.65 ? "a little" :
     a < 1.35 ? "moderately" : a < 1.7 ? "sharply" : "very sharply";
   const average = Math.round(100 * probability(i, 0));
   return `Of students with average ability, ${average}% are expected to get it right. ` +
     `It separates weaker from stronger students ${sharp}` +
-    (a > 0 ? `, best around ability ${fixed(b, 1)}.` : ".");
+    (a > 0 ? `, best around ability ${fixed(sharpest(i), 1)}.` : ".") + fitting(i);
+};
+// Guessing moves the most informative ability above the difficulty.
+const sharpest = (i) => {
+  if (floorOf(i) === 0 && ceilingOf(i) === 1) return items.difficulty[i];
+  return THETAS.reduce((best, theta) => (information(i, theta) > information(i, best) ? theta : best));
+};
+const fitting = (i) => {
+  const p = items.fit_p?.[i] ?? null;
+  if (p === null) return "";
+  return ` If it followed its curve, answers as far from it as these would come up ${p < 0.001 ? "less than once in 1,000 times" : `${whole(1000 * p)} times in 1,000`}.`;
 };
 const fact = (label, value, error) => [
   html("dt", {}, label),
   html("dd", {}, value, error === undefined || error === null ? null : html("small", {}, ` ± ${fixed(error)}`)),
+];
+// What only some calibrations have, in the panel's second row.
+const more = (i) => [
+  ...(items.lower ? fact("Guess c", fixed(items.lower[i]), items.lower_se?.[i]) : []),
+  ...(items.upper ? fact("Ceiling u", fixed(items.upper[i]), items.upper_se?.[i]) : []),
+  ...(items.infit ? fact("Infit", fixed(items.infit[i])) : []),
+  ...(items.outfit ? fact("Outfit", fixed(items.outfit[i])) : []),
 ];
 let drawnItem = null;
 const showItem = () => {
@@ -166,13 +185,14 @@ const showItem = () => {
       html("h3", { title: nameOf(i) }, html("bdi", {}, nameOf(i))),
       step("Previous item", -1, "↑"), step("Next item", 1, "↓"),
       html("button", { type: "button", class: "quiet step close", "aria-label": "Close", onclick: () => change({ item: "" }) }, "×")),
-    html("p", { class: "which", title: below(i) }, html("bdi", {}, below(i))),
+    html("p", { class: "which", title: below(i) }, html("bdi", {}, below(i)), isAnchor(i) ? html("span", { class: "tag anchor", title: ANCHOR }, "Anchor") : null),
     ...flags.map((flag) => html("p", { class: `verdict ${kindOf(i)}` }, html("b", {}, flag.label), flag.meaning)),
     html("dl", {},
       ...fact("Answers", whole(items.answers[i])),
       ...fact("Right", percent(items.share[i])),
       ...fact("Difficulty b", fixed(items.difficulty[i]), items.difficulty_se[i]),
       ...fact("Discrim. a", fixed(items.discrimination[i]), items.discrimination_se[i])),
+    more(i).length ? html("dl", {}, ...more(i)) : "",
     itemCurve(i),
     html("p", { class: "words" }, sentence(i)),
     html("p", { class: "words" }, "Curve: what the model expects. Dots: what students did, larger for more answers, with 95% intervals."));
@@ -307,6 +327,8 @@ const chip = (flag, label, count) =>
   } }, label, html("b", {}, whole(count)));
 const looks = tally((set) => data.kinds[set] === "look");
 if (data.flags.length > 1 && looks) byId("chips").append(chip("look", "Needs a look", looks));
+const anchors = items.id.filter((_, i) => isAnchor(i)).length;
+if (anchors) byId("chips").append(chip("anchor", "Anchor", anchors));
 byId("chips").append(...data.flags.map((flag, index) =>
   chip(flag.name, flag.label, tally((set) => data.flag_sets[set].includes(index)))));
 

@@ -64,7 +64,7 @@ def summarise(data: ReportData) -> Summary:
         ),
         overlap=any(len(flags) > 1 for flags in look),
         waiting=_waiting(wait),
-        measuring=tuple(filter(None, (_difficulty(data), _precision(data)))),
+        measuring=tuple(filter(None, (_difficulty(data), _precision(data), _scale(data)))),
         warning=(
             ""
             if data.converged
@@ -100,15 +100,16 @@ def _difficulty(data: ReportData) -> str:
         return ""
     right = np.nansum(np.asarray(data.share_correct) * np.asarray(data.answers)) / answers
     typical = float(np.median(known))
+    above = (typical - data.ability_mean) / data.ability_deviation
     fit = (
-        "easy for these students" if typical < -0.5
-        else "hard for these students" if typical > 0.5
+        "easy for these students" if above < -0.5
+        else "hard for these students" if above > 0.5
         else "about as hard as these students are able"
     )  # fmt: skip
     return (
         f"{percent(float(right))} of the answers are right. The items are {fit}: "
         f"the typical item's difficulty is {fixed(typical, 1)}, "
-        "and the average student's ability is 0.0."
+        f"and the average student's ability is {fixed(data.ability_mean, 1)}."
     )
 
 
@@ -117,9 +118,10 @@ def _precision(data: ReportData) -> str:
     if best is None or typical is None:
         return ""
     ability, error = best
+    above = (ability - data.ability_mean) / data.ability_deviation
     whom = (
-        "below-average students" if ability < -0.5
-        else "above-average students" if ability > 0.5
+        "below-average students" if above < -0.5
+        else "above-average students" if above > 0.5
         else "average students"
     )  # fmt: skip
     told = (
@@ -132,4 +134,17 @@ def _precision(data: ReportData) -> str:
     return (
         f"{told} for someone who answers every item, and about {fixed(typical)} "
         f"for someone with the average number of answers, {whole(answered)}."
+    )
+
+
+def _scale(data: ReportData) -> str:
+    anchors = 0 if data.anchored is None else int(np.sum(data.anchored))
+    if not anchors:
+        return ""
+    keep = "keeps its numbers" if anchors == 1 else "keep their numbers"
+    return (
+        f"{counted(anchors, 'anchor item')} {keep} from an earlier run, so that abilities and "
+        f"difficulties can be compared with that run's. On its scale these students have the "
+        f"mean {fixed(data.ability_mean)} and the standard deviation "
+        f"{fixed(data.ability_deviation)}."
     )
