@@ -18,8 +18,9 @@ Calibrate items from answers, then place persons on their scale:
 """
 
 from etl_jobs.irt.abilities import Abilities, AbilityMethod, estimate_abilities
-from etl_jobs.irt.calibration import Calibration, calibrate
+from etl_jobs.irt.calibration import MODELS, Calibration, Model
 from etl_jobs.irt.errors import CalibrationError, NotConverged, TooFewResponses
+from etl_jobs.irt.estimation import PopulationKind, calibrate
 from etl_jobs.irt.flags import FLAGS, Flag
 from etl_jobs.irt.information import (
     characteristic_curves,
@@ -29,18 +30,29 @@ from etl_jobs.irt.information import (
     observed_curves,
 )
 from etl_jobs.irt.item_bank import ItemBank, Items
+from etl_jobs.irt.limited_information import ModelFit, model_fit
+from etl_jobs.irt.local_dependence import LocalDependence, local_dependence
+from etl_jobs.irt.mean_squares import MeanSquares, mean_squares
 from etl_jobs.irt.models import difficulty, probability
-from etl_jobs.irt.priors import DEFAULT_PRIORS, LogNormal, Normal, Priors
+from etl_jobs.irt.population import Population
+from etl_jobs.irt.person_fit import PersonFit, person_fit
+from etl_jobs.irt.priors import DEFAULT_PRIORS, Beta, LogNormal, Normal, Priors
 from etl_jobs.irt.responses import Responses
 from etl_jobs.irt.scoring import held_out_log_loss, log_likelihood, predict
+from etl_jobs.irt.summed_scores import SummedScoreFit, summed_score_fit
 
 __all__ = [
     "Responses",
     "calibrate",
     "Calibration",
+    "Model",
+    "MODELS",
+    "Population",
+    "PopulationKind",
     "Priors",
     "Normal",
     "LogNormal",
+    "Beta",
     "DEFAULT_PRIORS",
     "Flag",
     "FLAGS",
@@ -52,6 +64,16 @@ __all__ = [
     "log_likelihood",
     "predict",
     "held_out_log_loss",
+    "mean_squares",
+    "MeanSquares",
+    "summed_score_fit",
+    "SummedScoreFit",
+    "person_fit",
+    "PersonFit",
+    "local_dependence",
+    "LocalDependence",
+    "model_fit",
+    "ModelFit",
     "probability",
     "difficulty",
     "characteristic_curves",

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from etl_jobs.irt.models import FloatArray, difficulty
+from etl_jobs.irt.models import difficulty
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from etl_jobs.irt.curves import ItemParameters
 
 Flag = Literal[
     "no_answers",
@@ -19,6 +21,7 @@ Flag = Literal[
     "negative_discrimination",
     "low_discrimination",
     "extreme_difficulty",
+    "unconnected",
 ]
 FLAGS: tuple[Flag, ...] = get_args(Flag)
 
@@ -32,11 +35,19 @@ EXTREME_DIFFICULTY = 5.0
 def flag_items(
     answers: NDArray[np.int64],
     right: NDArray[np.int64],
-    discrimination: FloatArray,
-    intercept: FloatArray,
+    parameters: ItemParameters,
+    block: NDArray[np.int64],
 ) -> tuple[tuple[Flag, ...], ...]:
-    """Each item's flags, in the order of `FLAGS`; an empty tuple where all is well."""
-    location = difficulty(discrimination, intercept)
+    """Each item's flags, in the order of `FLAGS`; an empty tuple where all is well.
+
+    Args:
+        answers: To each item.
+        right: Right ones among them.
+        parameters: The items.
+        block: Numbers of the items' blocks, 0 for the largest (`item_blocks`).
+    """
+    discrimination = parameters.discrimination
+    location = difficulty(discrimination, parameters.intercept)
     raised: dict[Flag, NDArray[np.bool_]] = {
         "no_answers": answers == 0,
         "too_few_answers": (answers > 0) & (answers < FEW_ANSWERS),
@@ -45,6 +56,7 @@ def flag_items(
         "negative_discrimination": discrimination < 0,
         "low_discrimination": (discrimination >= 0) & (discrimination < LOW_DISCRIMINATION),
         "extreme_difficulty": ~(np.abs(location) <= EXTREME_DIFFICULTY),
+        "unconnected": block > 0,
     }
     flags: list[tuple[Flag, ...]] = [()] * len(answers)
     for item in np.flatnonzero(np.any(list(raised.values()), axis=0)):

@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from etl_jobs.irt.ascent import Slope
-from etl_jobs.irt.models import FloatArray, ItemTables, item_tables
-from etl_jobs.irt.priors import LogNormal, Priors
+from etl_jobs.irt.curves import ItemParameters, outcome_scores
+from etl_jobs.irt.products import dot
 from etl_jobs.irt.spans import cached_spans
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from etl_jobs.irt.coordinates import Coordinates
     from etl_jobs.irt.expectation import Expectation, Sums
+    from etl_jobs.irt.models import FloatArray, ItemTables
+    from etl_jobs.irt.priors import Priors
     from etl_jobs.irt.quadrature import Grid
 
 
@@ -23,9 +30,36 @@ STEEPEST_CURVE = 30.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation(Slope):
-    """The objective at one point, with the E-step it came from."""
+    """The objective at one point, with the E-steps it came from.
 
-    sums: Sums
+    Attributes:
+        alone: The coordinates that the blocks of the information step along; along the others
+            only the joint directions do, shape (items, parameters).
+        sums: One for each group of persons.
+    """
+
+    alone: NDArray[np.bool_]
+    sums: tuple[Sums, ...]
+
+    @property
+    def log_likelihood(self) -> float:
+        """Marginal, of all groups."""
+        return sum(each.log_likelihood for each in self.sums)
+
+    def newton_step(self, score: FloatArray) -> FloatArray:
+        """The step to where the score would vanish, item by item and along the joint ones."""
+        solved = np.linalg.solve(self.information, score[..., np.newaxis])[..., 0]
+        step: FloatArray = np.where(self.alone, solved, 0.0)
+        for direction in self.joint:
+            step += dot(direction, score) * direction
+        return step
+
+
+class Complete(NamedTuple):
+    """What complete data would tell of the items: score and information, in parameters."""
+
+    score: FloatArray
+    information: FloatArray
 
 
 class _Belief(NamedTuple):
@@ -38,90 +72,187 @@ class _Belief(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MarginalPosterior:
-    """The log posterior of the 2PL model's parameters, ability integrated out.
+    """The log posterior of a model's parameters, ability integrated out.
 
-    A point has shape (items, 2): slope and intercept. Under a prior that only positive
-    discriminations have, the slope is the logarithm of the discrimination.
+    A group whose persons have mean m and deviation s is integrated over m + s * x, with x
+    standard normal: the grid is fine enough for every group alike.
     """
 
-    expect: Expectation
+    groups: Sequence[Expectation]
     grid: Grid
     priors: Priors
+    coordinates: Coordinates
 
     def __call__(self, point: FloatArray) -> Evaluation:
         """Height, score and complete-data information, from one pass over the answers."""
-        discrimination, intercept = self.parameters(point)
-        tables = item_tables(self.grid.nodes, discrimination, intercept)
-        sums = self.expect(tables, self.grid)
-        score, information = _expected_score(sums, tables, self.grid)
-        if self._is_logarithmic:
-            score[:, 0] *= discrimination
-            information[:, 0] *= discrimination[:, np.newaxis]
-            information[:, :, 0] *= discrimination[:, np.newaxis]
-        belief = self._belief(discrimination, intercept)
-        information[:, [0, 1], [0, 1]] += belief.curvature
-        # Where a likelihood has no maximum the search would go on until nothing is left of the
-        # information; a wall ends it where every curve is a step anyway.
-        walled = np.abs(discrimination).max() > STEEPEST_CURVE
+        coordinates = self.coordinates
+        parameters = coordinates.parameters(point)
+        items, columns = coordinates.items, coordinates.columns
+        score = np.zeros(point.shape)
+        information = np.zeros((*point.shape, columns))
+        sums = []
+        for group, (mean, deviation) in enumerate(
+            zip(*coordinates.populations(point), strict=True)
+        ):
+            ability = mean + deviation * self.grid.nodes
+            tables = parameters.tables(ability)
+            sums.append(self.groups[group](tables, self.grid))
+            known = complete_data(sums[-1], tables, ability, parameters, columns)
+            score[:items] += known.score
+            information[:items] += known.information
+            row = coordinates.first_group + group
+            # To move all persons is to move all items the other way.
+            shift = dot(known.score[:, 1], parameters.discrimination)
+            stretch = dot(known.score[:, 0], parameters.discrimination)
+            score[row, :2] = shift, stretch - mean * shift
+            persons = self.groups[group].persons
+            information[row, 0, 0], information[row, 1, 1] = persons / deviation**2, 2 * persons
+        belief = self._into_coordinates(point, parameters, score, information)
+        rows = self._share_slopes(score, information)
+        free = coordinates.free
+        score[~free] = 0.0
+        fixed = np.broadcast_to(np.eye(columns, dtype=bool), information.shape)
+        information[~(free[:, :, np.newaxis] & free[:, np.newaxis])] = 0.0
+        information[fixed & ~free[:, :, np.newaxis]] = 1.0
         return Evaluation(
-            height=-np.inf if walled else sums.log_likelihood + belief.log_density,
-            score=score + belief.slope,
+            height=self._height(parameters, sums, belief),
+            score=score,
             information=information,
-            joint=self._joint(discrimination, belief.curvature),
-            sums=sums,
+            joint=np.concatenate((rows, self._scale_directions(point, parameters, belief))),
+            alone=self._alone(free),
+            sums=tuple(sums),
         )
 
-    def _belief(self, discrimination: FloatArray, intercept: FloatArray) -> _Belief:
+    def _height(self, parameters: ItemParameters, sums: list[Sums], belief: _Belief) -> float:
+        # Where a likelihood has no maximum the search would go on until nothing is left of the
+        # information; a wall ends it where every curve is a step anyway.
+        walled = np.abs(parameters.discrimination).max() > STEEPEST_CURVE
+        if walled or np.any(parameters.lower >= parameters.upper):
+            return -np.inf
+        return sum(each.log_likelihood for each in sums) + belief.log_density
+
+    def _into_coordinates(
+        self,
+        point: FloatArray,
+        parameters: ItemParameters,
+        score: FloatArray,
+        information: FloatArray,
+    ) -> _Belief:
+        """Turn the items' rows from parameters into coordinates, priors added, in place."""
+        coordinates = self.coordinates
+        items, columns = coordinates.items, coordinates.columns
+        rates, belief = coordinates.rates(point), self._belief(parameters)
+        bend = np.maximum(-score[:items] * rates.second, 0.0)
+        # Only an angle has a bend worth knowing: at its ends it is all the curvature there is.
+        bend[:, :2] = 0.0
+        curvature = belief.curvature * rates.first**2 - belief.slope * rates.second
+        each = np.arange(columns)
+        score[:items] = (score[:items] + belief.slope) * rates.first
+        information[:items] *= rates.first[:, :, np.newaxis] * rates.first[:, np.newaxis]
+        information[:items, each, each] += curvature + bend
+        return _Belief(belief.log_density, belief.slope, curvature)
+
+    def _belief(self, parameters: ItemParameters) -> _Belief:
+        coordinates = self.coordinates
         log_density = 0.0
-        slope, curvature = np.zeros((2, len(discrimination), 2))
-        pairs = ((self.priors.discrimination, discrimination), (self.priors.intercept, intercept))
-        for column, (prior, value) in enumerate(pairs):
-            if prior is None:
+        slope, curvature = np.zeros((2, coordinates.items, coordinates.columns))
+        free = np.flatnonzero(~coordinates.held)
+        for column, (prior, value, sign) in enumerate(
+            (
+                (self.priors.discrimination, parameters.discrimination, 1.0),
+                (self.priors.intercept, parameters.intercept, 1.0),
+                (self.priors.lower, parameters.lower, 1.0),
+                (self.priors.slip, 1 - parameters.upper, -1.0),
+            )[: coordinates.columns]
+        ):
+            # What all items share is believed once.
+            rows = free[:1] if column == 0 and coordinates.slope == "shared" else free
+            if prior is None or (column == 0 and coordinates.slope == "one"):
                 continue
-            log_density += float(prior.log_density(value).sum())
-            slope[:, column] = prior.slope(value)
-            curvature[:, column] = prior.curvature(value)
-            if isinstance(prior, LogNormal):
-                curvature[:, column] *= value**2
-                curvature[:, column] -= slope[:, column] * value
-                slope[:, column] *= value
+            log_density += float(prior.log_density(value[rows]).sum())
+            slope[rows, column] = sign * prior.slope(value[rows])
+            curvature[rows, column] = prior.curvature(value[rows])
         return _Belief(log_density, slope, curvature)
 
-    def _joint(self, discrimination: FloatArray, curvature: FloatArray) -> FloatArray:
+    def _share_slopes(self, score: FloatArray, information: FloatArray) -> FloatArray:
+        """Gather a common slope into its row, in place, and return its joint direction.
+
+        With it the intercepts move as complete data would have them.
+        """
+        coordinates = self.coordinates
+        items, shape = coordinates.items, score.shape
+        if coordinates.slope != "shared" or coordinates.held.any():
+            return np.empty((0, *shape))
+        score[items, 0] = score[:items, 0].sum()
+        information[items, 0, 0] = information[:items, 0, 0].sum()
+        direction = np.zeros((1, *shape))
+        across, own = information[:items, 0, 1], information[:items, 1, 1]
+        direction[0, :items, 1] = -across / own
+        direction[0, items, 0] = 1.0
+        direction /= np.sqrt(information[items, 0, 0] - dot(across, across / own))
+        return direction
+
+    def _alone(self, free: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        alone = free.copy()
+        alone[self.coordinates.items : self.coordinates.first_group] = False
+        return alone
+
+    def _scale_directions(
+        self, point: FloatArray, parameters: ItemParameters, belief: _Belief
+    ) -> FloatArray:
         """Shifting and stretching the ability scale, said in item parameters.
 
         In a model whose persons' mean and deviation are free too (PX-EM, Liu, Rubin & Wu
         1998), complete data tell persons and 2 * persons about them.
         """
-        joint = np.zeros((2, len(discrimination), 2))
-        joint[0, :, 1] = discrimination
-        joint[1, :, 0] = 1.0 if self._is_logarithmic else discrimination
-        known = self.expect.persons * np.array([1.0, 2.0]) + (joint**2 * curvature).sum(axis=(1, 2))
+        coordinates = self.coordinates
+        if coordinates.held.any():
+            return np.empty((0, *point.shape))
+        items, first = coordinates.items, coordinates.first_group
+        mean, deviation = coordinates.populations(point)
+        joint = np.zeros((2, *point.shape))
+        joint[0, :items, 1] = parameters.discrimination
+        joint[0, first + 1 :, 0] = -1.0
+        slope = np.ones(items) if coordinates.logarithmic else parameters.discrimination
+        joint[1, :items, 0] = slope
+        joint[1, items:first, 0] = slope[0]
+        joint[1, first + 1 :, 0], joint[1, first + 1 :, 1] = -mean[1:], -1.0
+        known = self.groups[0].persons * np.array([deviation[0] ** -2, 2.0])
+        known += (joint[:, :items] ** 2 * belief.curvature).sum(axis=(1, 2))
         joint /= np.sqrt(known)[:, np.newaxis, np.newaxis]
-        return joint
-
-    @property
-    def _is_logarithmic(self) -> bool:
-        return isinstance(self.priors.discrimination, LogNormal)
-
-    def point(self, discrimination: FloatArray, intercept: FloatArray) -> FloatArray:
-        """The point that stands for these parameters."""
-        slope = np.log(discrimination) if self._is_logarithmic else discrimination
-        return np.stack((slope, intercept), axis=1)
-
-    def parameters(self, point: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Discrimination and intercept at a point."""
-        slope = np.exp(point[:, 0]) if self._is_logarithmic else point[:, 0]
-        return slope, point[:, 1]
+        if coordinates.slope == "shared":
+            joint[:, :items, 0] = 0.0
+        # A scale that a slope of 1 holds does not stretch.
+        return joint[:1] if coordinates.slope == "one" else joint
 
 
-def _expected_score(sums: Sums, tables: ItemTables, grid: Grid) -> tuple[FloatArray, FloatArray]:
-    """Score and information of the expected complete data, in slope and intercept.
+def complete_data(
+    sums: Sums, tables: ItemTables, ability: FloatArray, parameters: ItemParameters, columns: int
+) -> Complete:
+    """Score and information of the expected complete data, in the items' parameters.
 
     By Fisher's identity that score is also the marginal one.
     """
     items = len(tables.probability)
-    powers = np.vander(grid.nodes, 3)
+    if columns == 2 and np.all(parameters.lower == 0) and np.all(parameters.upper == 1):
+        return _logistic(sums, tables, ability)
+    score, information = np.empty((items, columns)), np.empty((items, columns, columns))
+    for rows in cached_spans(items, 4 * columns * len(ability)):
+        slopes = outcome_scores(ability, parameters.take(rows), columns)
+        right = tables.probability[rows]
+        outcome = np.stack((sums.wrong[rows], sums.right[rows]), axis=1)
+        score[rows] = np.einsum("cion,ion->ic", slopes, outcome)
+        expected = np.stack((1 - right, right), axis=1) * outcome.sum(axis=1, keepdims=True)
+        for column in range(columns):
+            weighted = slopes[column] * expected
+            information[rows, column] = np.einsum("ion,cion->ic", weighted, slopes)
+    return Complete(score, information)
+
+
+def _logistic(sums: Sums, tables: ItemTables, ability: FloatArray) -> Complete:
+    """The same for curves from 0 to 1, which need no more than three moments."""
+    items = len(tables.probability)
+    powers = np.vander(ability, 3)
     score, moments = np.empty((items, 2)), np.empty((items, 3))
     for rows in cached_spans(*tables.probability.shape):
         right, probability = sums.right[rows], tables.probability[rows]
@@ -130,4 +261,4 @@ def _expected_score(sums: Sums, tables: ItemTables, grid: Grid) -> tuple[FloatAr
         score[rows] = (right - expected) @ powers[:, 1:]
         expected *= 1 - probability
         moments[rows] = expected @ powers
-    return score, moments[:, [[0, 1], [1, 2]]]
+    return Complete(score, moments[:, [[0, 1], [1, 2]]])

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from etl_jobs.irt.ascent import Climb, climb
-from etl_jobs.irt.objective import Evaluation, MarginalPosterior
 from etl_jobs.irt.quadrature import Grid
 
 if TYPE_CHECKING:
-    from etl_jobs.irt.expectation import Expectation
+    from etl_jobs.irt.curves import ItemParameters
     from etl_jobs.irt.models import FloatArray
-    from etl_jobs.irt.priors import Priors
+    from etl_jobs.irt.objective import Evaluation, MarginalPosterior
 
 # A grid is fine enough once one with twice as many nodes would move no parameter by this.
 _GRID_AGREEMENT = 5e-5
@@ -46,33 +45,25 @@ class Maximum:
     converged: bool
 
     @property
-    def parameters(self) -> tuple[FloatArray, FloatArray]:
-        """Discrimination and intercept."""
-        return self.objective.parameters(self.found.point)
+    def parameters(self) -> ItemParameters:
+        """The items."""
+        return self.objective.coordinates.parameters(self.found.point)
 
 
 def search(
-    expect: Expectation,
-    priors: Priors,
-    grid: Grid,
-    discrimination: FloatArray,
-    intercept: FloatArray,
-    *,
-    tolerance: float,
-    max_passes: int,
+    objective: MarginalPosterior, point: FloatArray, *, tolerance: float, max_passes: int
 ) -> Maximum:
-    """The maximum near these parameters, checked on a grid twice as fine as it was found on.
+    """The maximum near a point, checked on a grid twice as fine as it was found on.
 
     "No change" alone is not convergence, and a grid too coarse for the longest answer
     patterns has its maximum elsewhere: where the finer grid disagrees, it takes over.
     """
-    objective = MarginalPosterior(expect, grid, priors)
-    point = objective.point(discrimination, intercept)
+    grid = objective.grid
     first: Climb[Evaluation] | None = None
     if len(grid.nodes) > 2 * _FEWEST_NODES:
         coarse = Grid.standard_normal(_FEWEST_NODES, float(grid.nodes[-1]))
         first = climb(
-            MarginalPosterior(expect, coarse, priors),
+            replace(objective, grid=coarse),
             point,
             tolerance=_NEARBY,
             max_evaluations=max_passes,
@@ -88,7 +79,7 @@ def search(
             max_evaluations=max(max_passes - passes - 1, 1),
             moves=moves,
         )
-        finer = MarginalPosterior(expect, objective.grid.refined(), priors)
+        finer = replace(objective, grid=objective.grid.refined())
         check = climb(finer, found.point, tolerance=np.inf, max_evaluations=1, moves=found.moves)
         passes += found.evaluations + 1
         settled = check.next_step <= max(_GRID_AGREEMENT, tolerance)

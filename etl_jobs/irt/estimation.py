@@ -1,0 +1,280 @@
+"""Item parameters from answers: marginal maximum a posteriori, or maximum likelihood."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from etl_jobs.irt.anchors import Anchors, check_against, resolve
+from etl_jobs.irt.blocks import blocks_of
+from etl_jobs.irt.calibration import MODELS, Calibration, Model
+from etl_jobs.irt.connections import item_blocks
+from etl_jobs.irt.coordinates import AT_BOUND, Coordinates, SlopeKind
+from etl_jobs.irt.curves import ItemParameters
+from etl_jobs.irt.errors import NotConverged
+from etl_jobs.irt.expectation import InMemory, Sums, expect
+from etl_jobs.irt.flags import flag_items
+from etl_jobs.irt.objective import STEEPEST_CURVE, MarginalPosterior
+from etl_jobs.irt.observed_information import Sample
+from etl_jobs.irt.patterns import Patterns
+from etl_jobs.irt.population import Population, split
+from etl_jobs.irt.priors import DEFAULT_PRIORS, NO_PRIORS, Beta, LogNormal, Normal, Priors
+from etl_jobs.irt.quadrature import Grid
+from etl_jobs.irt.search import STEEPEST_TOP, Maximum, enough_nodes, search
+from etl_jobs.irt.standard_errors import covariances
+from etl_jobs.irt.sufficiency import require_enough, require_groups
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from etl_jobs.irt.blocks import Block
+    from etl_jobs.irt.models import FloatArray
+    from etl_jobs.irt.responses import Labels, Responses
+
+# A search that ends without a maximum, beyond this discrimination, was running away.
+_RUNAWAY = STEEPEST_CURVE / 3
+_SLOPES: dict[Model, SlopeKind] = {"Rasch": "one", "1PL": "shared"}
+_COLUMNS: dict[Model, int] = {"3PL": 3, "4PL": 4}
+# Where nothing is believed of guesses and slips, a search begins here.
+_FIRST_ASYMPTOTE = 0.1
+
+PopulationKind = Literal["standard normal", "normal"]
+
+
+def calibrate(
+    responses: Responses,
+    *,
+    model: Model = "2PL",
+    priors: Priors | None = DEFAULT_PRIORS,
+    groups: ArrayLike | None = None,
+    anchors: Anchors | Calibration | None = None,
+    population: PopulationKind | None = None,
+    nodes: int | None = None,
+    span: float = 8.0,
+    max_iterations: int = 500,
+    tolerance: float = 1e-5,
+    standard_errors: Literal["auto", "joint", "near", "none"] = "auto",
+    on_failure: Literal["raise", "return"] = "raise",
+) -> Calibration:
+    """The items' parameters, with standard errors and flags.
+
+    Persons are normal and integrated out. The result does not depend on the order of the
+    rows, to the last bit. It counts as converged only if the scaled score is at most 0.01 on a
+    grid twice as fine, where a further step moves no parameter by more than 5e-5; where one
+    does, the finer grid takes over.
+
+    Args:
+        responses: At least two persons and two items with answers, not all alike.
+        model: "Rasch" has discriminations of 1 and estimates how abilities spread, "1PL" has
+            one discrimination for all items, "2PL" one for each. "3PL" adds a lower asymptote
+            (guessing), "4PL" an upper one too (slips).
+        priors: None is maximum likelihood. Then every item needs right and wrong answers.
+        groups: A label for each of the responses' persons: the first in sorted order is
+            standard normal, the mean and deviation of the others are estimated.
+        anchors: Items that are held exactly as they are, and with them the scale: a mapping
+            from their labels to discrimination, intercept and, if any, lower and upper
+            asymptote; or a calibration, for all items that it has in common.
+        population: "standard normal" fixes the persons' distribution, the first group's where
+            there are several; "normal" estimates its mean and deviation. By default it is
+            estimated as far as the scale is fixed otherwise: by anchors, or by the Rasch
+            model's slopes, which leave the mean at 0.
+        nodes: Grid points to begin with, spaced equally over `span` deviations to either side
+            of the mean; by default as many as the person with the most answers calls for.
+        span: The largest ability on the grid, in deviations.
+        max_iterations: Passes over the answers, all grids together.
+        tolerance: The search ends when a step changes no parameter by more.
+        standard_errors: "joint" takes time and memory that grow with items squared, "near"
+            does not (see `Calibration.information`); "auto" is "joint" while that is cheap.
+            With "none" they are NaN.
+        on_failure: "return" gives what was reached, with `converged` False.
+
+    Raises:
+        TooFewResponses: The answers cannot determine what was asked; the message names items.
+        NotConverged: No maximum was reached; the message says where the search stood.
+        ValueError: The arguments contradict each other, or an anchor is no item.
+    """
+    if model not in MODELS:
+        raise ValueError(f"model is {model!r}; expected one of {', '.join(map(repr, MODELS))}")
+    believed = NO_PRIORS if priors is None else priors
+    labels, parts = split(responses, groups)
+    coordinates = design(
+        model, believed, responses, anchors=anchors, groups=len(parts), population=population
+    )
+    require_enough(responses, coordinates, believed)
+    if groups is not None:
+        require_groups(labels, parts, coordinates)
+
+    patterns = [Patterns.of(part) for part in parts]
+    blocks = [blocks_of(each) for each in patterns]
+    if nodes is None:
+        nodes = enough_nodes(int(responses.answers_per_person().max()), span)
+    maximum = search(
+        MarginalPosterior(
+            tuple(InMemory(each) for each in blocks),
+            Grid.standard_normal(nodes, span),
+            believed,
+            coordinates,
+        ),
+        coordinates.start(),
+        tolerance=tolerance,
+        max_passes=max_iterations,
+    )
+    if not maximum.converged and on_failure == "raise":
+        raise NotConverged(why(responses.items, maximum))
+
+    sample = [Sample(*each) for each in zip(patterns, blocks, strict=True)]
+    covariance = covariances(maximum, sample, kind=standard_errors)
+    parameters = settled(maximum.parameters, coordinates)
+    means, deviations = coordinates.populations(maximum.found.point)
+    populations = tuple(
+        Population(label, int(np.count_nonzero(part.answers_per_person())), *map(float, rest))
+        for label, part, *rest in zip(
+            labels.tolist(), parts, means, deviations, *covariance.population_errors, strict=True
+        )
+    )
+    common, wrong, expected_right = _at_common_nodes(maximum, populations, blocks)
+    answers, right = responses.answers_per_item(), responses.right_per_item()
+    block = item_blocks(responses)
+    return Calibration(
+        items=responses.items,
+        model=model,
+        priors=believed,
+        **parameters._asdict(),
+        populations=populations,
+        held=coordinates.held,
+        covariance=covariance.items,
+        information=covariance.information,
+        block=block,
+        answers=answers,
+        right=right,
+        flags=flag_items(answers, right, parameters, block),
+        log_likelihood=maximum.finer.log_likelihood,
+        log_posterior=maximum.finer.height,
+        persons=sum(each.persons for each in populations),
+        iterations=maximum.passes,
+        converged=maximum.converged,
+        score=maximum.finer.steepness,
+        nodes=common,
+        expected_answers=wrong + expected_right,
+        expected_right=expected_right,
+    )
+
+
+def design(
+    model: Model,
+    priors: Priors,
+    responses: Responses,
+    *,
+    anchors: Anchors | Calibration | None = None,
+    groups: int = 1,
+    population: PopulationKind | None = None,
+) -> Coordinates:
+    """What a search for this model moves, and where it begins.
+
+    Raises:
+        ValueError: The arguments contradict each other, or an anchor is no item.
+    """
+    slope, columns = _SLOPES.get(model, "own"), _COLUMNS.get(model, 2)
+    known, held = resolve(anchors, responses.items)
+    check_against(priors, slope, known, held, responses.items)
+    if population == "normal" and not held.any() and slope != "one":
+        raise ValueError(
+            f"in the {model} model the items' scale is that of the persons, whose mean and "
+            "deviation nothing else fixes; give anchors, take the Rasch model, or leave "
+            "population out"
+        )
+    guess = _first_guess(responses, priors, slope, columns)
+    moves = np.ones((groups, 2), bool)
+    moves[0] = held.any(), held.any() or slope == "one"
+    if population == "standard normal":
+        moves[0] = False
+    return Coordinates(
+        slope=slope,
+        columns=columns,
+        logarithmic=isinstance(priors.discrimination, LogNormal),
+        fixed=ItemParameters(*(np.where(held, *pair) for pair in zip(known, guess, strict=True))),
+        held=held,
+        moves=moves,
+    )
+
+
+def settled(parameters: ItemParameters, coordinates: Coordinates) -> ItemParameters:
+    """The parameters, an asymptote next to its bound put at it."""
+    free = ~coordinates.held
+    return parameters._replace(
+        lower=np.where(free & (parameters.lower < AT_BOUND), 0.0, parameters.lower),
+        upper=np.where(free & (parameters.upper > 1 - AT_BOUND), 1.0, parameters.upper),
+    )
+
+
+def why(items: Labels, maximum: Maximum) -> str:
+    """Why a search counts as not converged, in one sentence that says what to do."""
+    discrimination = maximum.parameters.discrimination
+    steepest = int(np.abs(discrimination).argmax())
+    if abs(discrimination[steepest]) > _RUNAWAY:
+        return (
+            f"the discrimination of item {items[steepest]!s} runs away "
+            f"({discrimination[steepest]:.0f} after {maximum.passes} iterations): its answers "
+            "have no maximum of the likelihood; calibrate with priors"
+        )
+    return (
+        f"not converged after {maximum.passes} iterations: the largest scaled score is "
+        f"{maximum.finer.steepness:.3g}, of at most {STEEPEST_TOP}, and the next step would move "
+        f"a parameter by {maximum.found.next_step:.2g}; allow more iterations, or calibrate "
+        "with priors"
+    )
+
+
+def _first_guess(
+    responses: Responses, priors: Priors, slope: SlopeKind, columns: int
+) -> ItemParameters:
+    """Equal discriminations, and the intercepts that the proportions right then call for."""
+    answers, right = responses.answers_per_item(), responses.right_per_item()
+    typical = 1.0 if slope == "one" else _typical(priors.discrimination)
+    lower = _typical_asymptote(priors.lower) if columns > 2 else 0.0
+    slip = _typical_asymptote(priors.slip) if columns > 3 else 0.0
+    share = ((right + 0.5) / (answers + 1) - lower) / (1 - slip - lower)
+    # Fewer may be right than guessing alone makes them.
+    share = np.clip(share, 0.02, 0.98) if columns > 2 else share
+    # Ability spreads the log-odds, which flattens the proportions by about this much.
+    flattening = np.sqrt(1 + typical**2 / 2.89)
+    items = np.ones(len(answers))
+    return ItemParameters(
+        typical * items,
+        flattening * np.log(share / (1 - share)),
+        lower * items,
+        (1 - slip) * items,
+    )
+
+
+def _typical(prior: Normal | LogNormal | None) -> float:
+    if prior is None:
+        return 1.0
+    return float(np.exp(prior.mean)) if isinstance(prior, LogNormal) else prior.mean
+
+
+def _typical_asymptote(prior: Beta | None) -> float:
+    # At 0 an asymptote has no slope to begin with, and beyond a third two of them meet.
+    return _FIRST_ASYMPTOTE if prior is None else float(np.clip(prior.mode, 0.02, 1 / 3))
+
+
+def _at_common_nodes(
+    maximum: Maximum, populations: Sequence[Population], blocks: Sequence[Sequence[Block]]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Abilities, and the wrong and the right answers expected at each, of all groups."""
+    nodes = populations[0].grid(maximum.objective.grid).nodes
+    sums: Sequence[Sums] = maximum.found.slope.sums
+    if len(populations) > 1:
+        tables = maximum.parameters.tables(nodes)
+        sums = [
+            expect(part, tables, each.weigh(nodes))
+            for part, each in zip(blocks, populations, strict=True)
+        ]
+    wrong, right = sums[0].wrong.copy(), sums[0].right.copy()
+    for each in sums[1:]:
+        wrong += each.wrong
+        right += each.right
+    return nodes, wrong, right
