@@ -8,7 +8,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from etl_jobs.irt.memory import require_memory
+
 Labels = NDArray[Any]
+
+# What is held for a moment of each cell of a matrix, answered or not, and of each answer.
+_BYTES_A_CELL = 6
+_BYTES_AN_ANSWER = 40
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +63,11 @@ class Responses:
                 is missing or unknown, or a person answers an item twice.
         """
         right = _as_correct(correct)
+        require_memory(
+            len(right) * _BYTES_AN_ANSWER,
+            f"a log of {len(right):,} answers",
+            "take a sample of the persons, or calibrate in the warehouse",
+        )
         person_code, persons_ = _as_codes("person", person, persons)
         item_code, items_ = _as_codes("item", item, items)
         if not len(right) == len(person_code) == len(item_code):
@@ -100,13 +111,24 @@ class Responses:
             items: The label of each column; 0, 1, 2, ... without it.
 
         Raises:
-            ValueError: The matrix is not two-dimensional, or holds something else.
+            ValueError: The matrix is not two-dimensional, holds something else (the message
+                names the first such row and column), or has another number of labels.
+            MemoryError: The machine has no room for its answers.
         """
-        values = np.asarray(matrix)
-        if values.ndim != 2:
-            raise ValueError(f"expected a matrix (persons, items), got shape {values.shape}")
+        values = _as_matrix(matrix)
         rows, columns = values.shape
-        right = _as_correct(values.ravel())
+        for what, labels, length in (("person", persons, rows), ("item", items, columns)):
+            if labels is not None and np.shape(labels) != (length,):
+                raise ValueError(
+                    f"the {what} labels have shape {np.shape(labels)}; the matrix has {length} "
+                    f"{'rows' if what == 'person' else 'columns'}"
+                )
+        require_memory(
+            values.size * _BYTES_A_CELL,
+            f"a matrix of {rows:,} x {columns:,} answers",
+            "give a log of the answers there are to Responses.from_long, or fewer persons",
+        )
+        right = _as_correct(values.ravel(), columns)
         cells = np.flatnonzero(right >= 0)
         person, item = np.divmod(cells, max(columns, 1))
         return cls.from_long(
@@ -140,8 +162,18 @@ class Responses:
         return np.repeat(np.arange(len(self.persons)), self.answers_per_person())
 
 
-def _as_correct(correct: ArrayLike) -> NDArray[np.int8]:
-    """1, 0, and -1 for a missing answer."""
+def _as_matrix(matrix: ArrayLike) -> NDArray[Any]:
+    try:
+        values = np.asanyarray(matrix)
+    except ValueError as error:
+        raise ValueError(f"the rows of the matrix differ in length: {error}") from error
+    if values.ndim != 2:
+        raise ValueError(f"expected a matrix (persons, items), got shape {values.shape}")
+    return values
+
+
+def _as_correct(correct: ArrayLike, columns: int | None = None) -> NDArray[np.int8]:
+    """1, 0, and -1 for a missing answer; `columns` are those of the matrix it was."""
     if isinstance(correct, np.ma.MaskedArray):
         values = np.ma.filled(correct.astype(np.float64), np.nan)
     else:
@@ -151,19 +183,38 @@ def _as_correct(correct: ArrayLike) -> NDArray[np.int8]:
     if values.dtype.kind == "b":
         return values.astype(np.int8)
     if values.dtype.kind not in "iuf":
-        try:
-            # None becomes NaN here.
-            values = values.astype(object).astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"correct is not 1, 0 or missing: {error}") from error
+        values = _as_numbers(values, columns)
     missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
     odd = np.flatnonzero(~((values == 0) | (values == 1) | missing))
     if odd.size:
         raise ValueError(
-            f"correct is {values[odd[0]]} in row {odd[0]} ({odd.size} such rows); "
-            "expected 1, 0 or missing"
+            f"correct is {values[odd[0]]} in {_place(odd[0], columns)} ({odd.size} such "
+            f"{'rows' if columns is None else 'cells'}); expected 1, 0 or missing"
         )
     return np.where(missing, -1, values == 1).astype(np.int8)
+
+
+def _as_numbers(values: NDArray[Any], columns: int | None) -> NDArray[np.float64]:
+    """Numbers from objects or texts; None becomes NaN."""
+    objects = values.astype(object)
+    try:
+        return objects.astype(np.float64)
+    except (TypeError, ValueError):
+        # Only now is it worth looking for the one that is no number.
+        for row, value in enumerate(objects.tolist()):
+            try:
+                None if value is None else float(value)
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"correct is {value!r:.60} in {_place(row, columns)}; expected 1, 0 or missing"
+                ) from error
+        raise
+
+
+def _place(row: int, columns: int | None) -> str:
+    if columns is None:
+        return f"row {row}"
+    return f"row {row // columns}, column {row % columns}"
 
 
 def _as_codes(
@@ -176,6 +227,8 @@ def _as_codes(
     if labels is None:
         return _rank(what, column)
     known = np.asarray(labels)
+    if known.ndim != 1:
+        raise ValueError(f"the {what} labels have shape {known.shape}; expected one column")
     if len(np.unique(known)) != len(known):
         raise ValueError(f"the {what} labels are not distinct")
     if column.dtype.kind not in "iu" and column.size:
@@ -198,5 +251,10 @@ def _rank(what: str, column: Labels) -> tuple[NDArray[np.int64], Labels]:
         seen = np.bincount(column) > 0
         rank = np.cumsum(seen) - 1
         return rank[column], np.flatnonzero(seen).astype(column.dtype)
-    labels, codes = np.unique(column, return_inverse=True)
+    try:
+        labels, codes = np.unique(column, return_inverse=True)
+    except TypeError as error:
+        raise ValueError(
+            f"the {what} labels cannot be put in order, as labels of one type can: {error}"
+        ) from error
     return codes.astype(np.int64), labels
