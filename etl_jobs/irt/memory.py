@@ -33,9 +33,9 @@ def require_memory(size: float, what: str, instead: str) -> None:
         MemoryError: Less is free.
 
     Example:
-        >>> require_memory(8e15, "a table of 10^15 numbers", "ask for fewer")  # doctest: +ELLIPSIS
+        >>> require_memory(8e15, "such a table", "ask for fewer")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        MemoryError: a table of 10^15 numbers takes about 8,000,000.0 GB and ... GB are free; ask ...
+        MemoryError: such a table takes about 8,000,000.0 GB and ... GB are free; ask for fewer
     """
     if size < _WORTH_ASKING:
         return
