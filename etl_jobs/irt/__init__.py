@@ -22,6 +22,7 @@ from etl_jobs.irt.calibration import MODELS, Calibration, Model
 from etl_jobs.irt.errors import CalibrationError, NotConverged, TooFewResponses
 from etl_jobs.irt.estimation import PopulationKind, calibrate
 from etl_jobs.irt.flags import FLAGS, Flag
+from etl_jobs.irt.infit_outfit import MeanSquares, mean_squares
 from etl_jobs.irt.information import (
     characteristic_curves,
     information_curve,
@@ -31,12 +32,11 @@ from etl_jobs.irt.information import (
 )
 from etl_jobs.irt.item_bank import ItemBank, Items
 from etl_jobs.irt.limited_information import ModelFit, model_fit
-from etl_jobs.irt.local_dependence import LocalDependence, local_dependence
-from etl_jobs.irt.mean_squares import MeanSquares, mean_squares
 from etl_jobs.irt.models import difficulty, probability
+from etl_jobs.irt.person_likelihood import PersonFit, person_fit
 from etl_jobs.irt.population import Population
-from etl_jobs.irt.person_fit import PersonFit, person_fit
 from etl_jobs.irt.priors import DEFAULT_PRIORS, Beta, LogNormal, Normal, Priors
+from etl_jobs.irt.residual_correlations import LocalDependence, local_dependence
 from etl_jobs.irt.responses import Responses
 from etl_jobs.irt.scoring import held_out_log_loss, log_likelihood, predict
 from etl_jobs.irt.summed_scores import SummedScoreFit, summed_score_fit

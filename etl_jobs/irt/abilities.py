@@ -9,13 +9,14 @@ import numpy as np
 
 from etl_jobs.irt.point_estimates import PointEstimates, point_estimates
 from etl_jobs.irt.products import product
-from etl_jobs.irt.scale import SPAN, STANDARD_NORMAL, Scale
+from etl_jobs.irt.scale import SPAN, STANDARD_NORMAL, Scale, persons_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from etl_jobs.irt.item_bank import Items
     from etl_jobs.irt.models import FloatArray
+    from etl_jobs.irt.population import Population
     from etl_jobs.irt.priors import Normal
     from etl_jobs.irt.responses import Labels, Responses
 
@@ -65,7 +66,7 @@ def estimate_abilities(
     responses: Responses,
     *,
     method: AbilityMethod = "EAP",
-    persons: Normal = STANDARD_NORMAL,
+    persons: Normal | Population | None = None,
     bound: float = SPAN,
 ) -> Abilities:
     """The persons' abilities, from answers to calibrated items, new persons' included.
@@ -79,13 +80,15 @@ def estimate_abilities(
             posterior's peak. "ML" is the likelihood's: unbiased for long tests only, and
             infinite when all answers are right, or all wrong. "WLE" (Warm 1989) takes ML's
             bias away and is finite.
-        persons: What is believed of persons' abilities, for EAP and MAP.
+        persons: How abilities are distributed, for EAP and MAP; by default as the calibration
+            found, or standard normal.
         bound: How far out MAP, ML and WLE look. An estimate beyond it, an infinite one
             included, is the bound itself, with NaN as its standard error.
 
     Raises:
         ValueError: An answered item is not calibrated (the message names it), the method is
-            unknown, or the bound is not positive.
+            unknown, the bound is not positive, or the calibration has several groups and
+            `persons` does not say which.
 
     Example:
         >>> from etl_jobs.irt import ItemBank, Responses, estimate_abilities
@@ -102,11 +105,13 @@ def estimate_abilities(
         )
     if not 0 < bound < np.inf:
         raise ValueError(f"bound is {bound}; expected a positive number")
-    scale = Scale(items, responses, persons)
+    # ML and WLE go by the answers alone, whoever the persons are.
+    believed = persons_of(items, persons) if method in ("EAP", "MAP") else STANDARD_NORMAL
+    scale = Scale(items, responses, believed)
     found = (
         _expected(scale)
         if method == "EAP"
-        else point_estimates(items, scale, method, persons, bound)
+        else point_estimates(items, scale, method, believed, bound)
     )
     pattern = scale.patterns.of_person
     return Abilities(

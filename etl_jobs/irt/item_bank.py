@@ -99,21 +99,13 @@ class ItemBank:
         lower: ArrayLike = 0.0,
         upper: ArrayLike = 1.0,
     ) -> Self:
-        """A bank from columns; a single asymptote is every item's.
-
-        Args:
-            items: Labels, shape (items,).
-            discrimination: Shape (items,), or one for all.
-            intercept: Shape (items,).
-            lower: Shape (items,), or one for all.
-            upper: Shape (items,), or one for all.
-        """
-        labels, level = np.asarray(items), np.array(intercept, np.float64)
-        slope, floor, ceiling = (
-            np.array(np.broadcast_to(column, level.shape), np.float64)
+        """A bank from columns, shape (items,) each; a single number is every item's."""
+        labels = np.asarray(items)
+        slope, level, floor, ceiling = (
+            np.full(labels.shape, column, np.float64)
             if np.ndim(column) == 0
             else np.array(column, np.float64)
-            for column in (discrimination, lower, upper)
+            for column in (discrimination, intercept, lower, upper)
         )
         return cls(labels, slope, level, floor, ceiling)
 

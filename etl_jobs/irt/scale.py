@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from etl_jobs.irt.blocks import Block, blocks_of
+from etl_jobs.irt.calibration import Calibration
 from etl_jobs.irt.expectation import posterior
 from etl_jobs.irt.item_bank import Items, places_of, tables_of
 from etl_jobs.irt.patterns import Patterns
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from etl_jobs.irt.models import FloatArray, ItemTables
+    from etl_jobs.irt.population import Population
     from etl_jobs.irt.responses import Responses
 
 STANDARD_NORMAL = Normal(0.0, 1.0)
@@ -64,6 +66,24 @@ class Scale:
             weight, log_marginal = posterior(block, self.tables, self.grid)
             yield slice(begin, begin + len(weight)), weight, log_marginal
             begin += len(weight)
+
+
+def persons_of(items: Items, persons: Normal | Population | None) -> Normal:
+    """How abilities are distributed: as said, as in the calibration, or standard normal.
+
+    Raises:
+        ValueError: It is left open, and the calibration has several groups.
+    """
+    if persons is not None:
+        return Normal(persons.mean, persons.deviation)
+    groups = items.populations if isinstance(items, Calibration) else ()
+    if len(groups) > 1:
+        labels = ", ".join(str(group.label) for group in groups)
+        raise ValueError(
+            f"the items were calibrated with several groups of persons ({labels}): score one at "
+            "a time and say which with persons=, one of calibration.populations"
+        )
+    return persons_of(items, groups[0]) if groups else STANDARD_NORMAL
 
 
 def normal_grid(persons: Normal, most_information: float) -> Grid:

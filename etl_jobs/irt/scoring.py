@@ -9,35 +9,37 @@ import numpy as np
 from etl_jobs.irt.blocks import mean_at_answers
 from etl_jobs.irt.item_bank import places_of, tables_of
 from etl_jobs.irt.products import dot
-from etl_jobs.irt.scale import STANDARD_NORMAL, Scale
+from etl_jobs.irt.scale import Scale, persons_of
 
 if TYPE_CHECKING:
     from etl_jobs.irt.item_bank import Items
     from etl_jobs.irt.models import FloatArray
+    from etl_jobs.irt.population import Population
     from etl_jobs.irt.priors import Normal
     from etl_jobs.irt.responses import Responses
 
 
 def log_likelihood(
-    items: Items, responses: Responses, *, persons: Normal = STANDARD_NORMAL
+    items: Items, responses: Responses, *, persons: Normal | Population | None = None
 ) -> float:
     """The marginal log-likelihood of answers to calibrated items, ability integrated out.
 
     Args:
         items: A `Calibration`, or any items with known parameters.
         responses: Any persons; each item that was answered is one of the items.
-        persons: How their abilities are distributed.
+        persons: How their abilities are distributed; by default as the calibration found, or
+            standard normal.
 
     Raises:
         ValueError: An answered item is not calibrated.
     """
-    scale = Scale(items, responses, persons)
+    scale = Scale(items, responses, persons_of(items, persons))
     count = scale.patterns.count
     return sum(dot(count[rows], marginal) for rows, _, marginal in scale.posteriors())
 
 
 def predict(
-    items: Items, known: Responses, wanted: Responses, *, persons: Normal = STANDARD_NORMAL
+    items: Items, known: Responses, wanted: Responses, *, persons: Normal | Population | None = None
 ) -> FloatArray:
     """How likely each wanted answer is right, given what the same persons answered before.
 
@@ -47,7 +49,8 @@ def predict(
         items: A `Calibration`, or any items with known parameters.
         known: The answers to learn the persons from.
         wanted: Whom and what to predict; whether those answers are right is not looked at.
-        persons: What is believed of persons' abilities beforehand.
+        persons: How abilities are distributed beforehand; by default as the calibration found,
+            or standard normal.
 
     Returns:
         A probability for each answer in `wanted`, in its order, shape (answers,).
@@ -57,7 +60,7 @@ def predict(
     """
     if not np.array_equal(known.persons, wanted.persons):
         raise ValueError("known and wanted responses list different persons, or in another order")
-    scale = Scale(items, known, persons)
+    scale = Scale(items, known, persons_of(items, persons))
     table = tables_of(items, scale.grid.nodes, places_of(items, wanted))
     item = wanted.item.astype(np.int64)
     pattern = scale.patterns.of_person[wanted.person_of_answer()]
@@ -74,7 +77,11 @@ def predict(
 
 
 def held_out_log_loss(
-    items: Items, known: Responses, held_out: Responses, *, persons: Normal = STANDARD_NORMAL
+    items: Items,
+    known: Responses,
+    held_out: Responses,
+    *,
+    persons: Normal | Population | None = None,
 ) -> float:
     """The mean surprise, in nats, at answers the fit has not seen; 0.693 is a coin's.
 
@@ -82,7 +89,8 @@ def held_out_log_loss(
         items: Items calibrated without the held-out answers.
         known: The answers to learn the persons from.
         held_out: Other answers of the same persons.
-        persons: What is believed of persons' abilities beforehand.
+        persons: How abilities are distributed beforehand; by default as the calibration found,
+            or standard normal.
 
     Raises:
         ValueError: There is nothing held out, or `predict` refuses.

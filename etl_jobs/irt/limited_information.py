@@ -1,0 +1,193 @@
+"""Whether the model as a whole holds: M2 and RMSEA2 (Maydeu-Olivares & Joe 2006).
+
+A table of all answer patterns is far too sparse to test a model by. M2 tests it by what single
+items and pairs of items show, and is chi-squared all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.linalg import cholesky, solve_triangular
+from scipy.stats import chi2
+
+from etl_jobs.irt.item_bank import places_of, tables_of
+from etl_jobs.irt.scale import normal_grid, persons_of
+from etl_jobs.irt.summed_scores import complete_answers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from etl_jobs.irt.item_bank import Items
+    from etl_jobs.irt.models import FloatArray
+    from etl_jobs.irt.population import Population
+    from etl_jobs.irt.priors import Normal
+    from etl_jobs.irt.responses import Responses
+
+_MOST_BYTES = 4e9
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFit:
+    """The fit of a whole model.
+
+    Attributes:
+        m2: N times the squared distance of observed from modelled margins.
+        degrees_of_freedom: Margins, less what was fitted.
+        p_value: How often the model, were it true, would bring so much or more.
+        rmsea: The misfit for each degree of freedom, whatever the number of persons. Below
+            0.05 counts as close (Maydeu-Olivares & Joe 2014 say 0.05 / (categories - 1)).
+        srmsr: The root mean square of observed less modelled correlations of pairs of items.
+    """
+
+    m2: float
+    degrees_of_freedom: int
+    p_value: float
+    rmsea: float
+    srmsr: float
+
+
+def model_fit(
+    items: Items, responses: Responses, *, persons: Normal | Population | None = None
+) -> ModelFit:
+    """M2 with its RMSEA, for items fitted to these complete data.
+
+    M2 is chi-squared for maximum likelihood. Priors pull the estimates off it: with few persons
+    M2 then comes out somewhat larger.
+
+    Args:
+        items: The `Calibration` of these responses. Of other items, all parameters that their
+            model has count as fitted: slopes, intercepts, and asymptotes that are not 0 or 1.
+        responses: Everybody with an answer answered all items.
+        persons: How their abilities are distributed; by default as the calibration found, or
+            standard normal.
+
+    Raises:
+        ValueError: The data are not complete, there are too few items for a test, or so many
+            that it would not fit into memory; the message says how much it would take.
+    """
+    answers = complete_answers(responses).astype(np.float64)
+    length = answers.shape[1]
+    margins = length * (length + 1) // 2
+    if 24.0 * margins**2 > _MOST_BYTES:
+        raise ValueError(
+            f"M2 of {length} items needs {24e-9 * margins**2:.0f} GB, of at most "
+            f"{1e-9 * _MOST_BYTES:.0f}; choose fewer items"
+        )
+    place = places_of(items, responses)
+    grid = normal_grid(
+        persons_of(items, persons), float((items.discrimination[place] ** 2).sum() / 4)
+    )
+    weight = np.exp(grid.log_weights)
+    right = tables_of(items, grid.nodes, place).probability
+    pairs = np.triu_indices(length, 1)
+    products = np.concatenate((right, right[pairs[0]] * right[pairs[1]]))
+    modelled = products @ weight
+    joint = answers.T @ answers / len(answers)
+    observed = np.concatenate((np.diag(joint), joint[pairs]))
+
+    spread = _covariance(right, products, weight, pairs)
+    slopes = _slopes(items, place, grid.nodes, right, weight, pairs)
+    freedom = margins - slopes.shape[1]
+    if freedom < 1:
+        raise ValueError(
+            f"{length} items give {margins} margins, which {slopes.shape[1]} parameters fit "
+            "whatever the answers; M2 needs more items"
+        )
+    # The distance in units of the margins' covariance, off what the parameters can fit.
+    root = cholesky(spread, lower=True)
+    away = solve_triangular(root, observed - modelled, lower=True)
+    reach = np.linalg.qr(solve_triangular(root, slopes, lower=True))[0]
+    away -= reach @ (reach.T @ away)
+    m2 = len(answers) * float(away @ away)
+    return ModelFit(
+        m2,
+        freedom,
+        float(chi2.sf(m2, freedom)),
+        float(np.sqrt(max(m2 - freedom, 0.0) / (len(answers) * freedom))),
+        _srmsr(observed, modelled, pairs),
+    )
+
+
+def _covariance(
+    right: FloatArray,
+    products: FloatArray,
+    weight: FloatArray,
+    pairs: tuple[NDArray[np.intp], NDArray[np.intp]],
+) -> FloatArray:
+    """N times the covariance of the observed margins under the model."""
+    length = len(right)
+    together = (products * weight) @ products.T
+    # Where two margins share an item it counts once, not squared.
+    for item in range(length):
+        first, second = np.flatnonzero(pairs[0] == item), np.flatnonzero(pairs[1] == item)
+        rows = np.concatenate(([item], length + first, length + second))
+        others = np.concatenate(
+            (np.ones((1, right.shape[1])), right[pairs[1][first]], right[pairs[0][second]])
+        )
+        together[np.ix_(rows, rows)] = (others * (weight * right[item])) @ others.T
+    mean = products @ weight
+    np.fill_diagonal(together, mean)
+    together -= np.outer(mean, mean)
+    return together
+
+
+def _slopes(
+    items: Items,
+    place: NDArray[np.int64],
+    nodes: FloatArray,
+    right: FloatArray,
+    weight: FloatArray,
+    pairs: tuple[NDArray[np.intp], NDArray[np.intp]],
+) -> FloatArray:
+    """How the margins move with each fitted parameter, shape (margins, parameters)."""
+    lower, upper = items.lower[place, np.newaxis], items.upper[place, np.newaxis]
+    curve = (right - lower) / (upper - lower)
+    steep = (upper - lower) * curve * (1 - curve)
+    by_slope = _margins(steep * nodes, right, weight, pairs)
+    model = getattr(items, "model", None)
+    columns = [_margins(steep, right, weight, pairs)]
+    if model == "1PL":
+        columns.append(by_slope.sum(axis=1, keepdims=True))
+    elif model != "Rasch":
+        columns.append(by_slope)
+    if np.any(lower > 0):
+        columns.append(_margins(1 - curve, right, weight, pairs))
+    if np.any(upper < 1):
+        columns.append(_margins(curve, right, weight, pairs))
+    return np.concatenate(columns, axis=1)
+
+
+def _margins(
+    change: FloatArray,
+    right: FloatArray,
+    weight: FloatArray,
+    pairs: tuple[NDArray[np.intp], NDArray[np.intp]],
+) -> FloatArray:
+    """The margins' changes when each item's curve changes so, shape (margins, items)."""
+    length = len(right)
+    beside = (change * weight) @ right.T
+    slopes = np.zeros((length + len(pairs[0]), length))
+    slopes[np.arange(length), np.arange(length)] = change @ weight
+    row = length + np.arange(len(pairs[0]))
+    slopes[row, pairs[0]] = beside[pairs]
+    slopes[row, pairs[1]] = beside[pairs[1], pairs[0]]
+    return slopes
+
+
+def _srmsr(
+    observed: FloatArray,
+    modelled: FloatArray,
+    pairs: tuple[NDArray[np.intp], NDArray[np.intp]],
+) -> float:
+    def correlations(margins: FloatArray) -> FloatArray:
+        mean = margins[: pairs[1].max() + 1]
+        deviation = np.sqrt(mean * (1 - mean))
+        shared: FloatArray = margins[len(mean) :] - mean[pairs[0]] * mean[pairs[1]]
+        with np.errstate(invalid="ignore"):
+            shared /= deviation[pairs[0]] * deviation[pairs[1]]
+        return shared
+
+    return float(np.sqrt(np.nanmean((correlations(observed) - correlations(modelled)) ** 2)))
