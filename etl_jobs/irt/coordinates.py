@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 LOWER, UPPER = 2, 3
 # An asymptote nearer than this to its bound is at it.
 AT_BOUND = 1e-6
-# At angle 0 the slope vanishes whichever way c wants to go. Were it to go up, this is what
-# gets it off.
-_LEAST_RATE = 1e-3
+# A coordinate of an asymptote is this part of its angle, so that a long step is not a whole turn.
+_RADIANS = 0.25
 
 SlopeKind = Literal["own", "shared", "one"]
 
@@ -87,9 +86,9 @@ class Coordinates:
         slope = np.log(discrimination) if self.logarithmic else discrimination
         point[: self.items, 0], point[: self.items, 1] = slope, intercept
         if self.columns > LOWER:
-            point[: self.items, LOWER] = np.arcsin(np.sqrt(lower))
+            point[: self.items, LOWER] = np.arcsin(np.sqrt(lower)) / _RADIANS
         if self.columns > UPPER:
-            point[: self.items, UPPER] = np.arcsin(np.sqrt(1 - upper))
+            point[: self.items, UPPER] = np.arcsin(np.sqrt(1 - upper)) / _RADIANS
         if self.slope == "shared":
             point[self.items, 0] = slope[self.held.argmax()]
         return point
@@ -106,9 +105,9 @@ class Coordinates:
             slope = np.exp(slope)
         lower, upper = self.fixed.lower, self.fixed.upper
         if self.columns > LOWER:
-            lower = np.sin(point[: self.items, LOWER]) ** 2
+            lower = np.sin(_RADIANS * point[: self.items, LOWER]) ** 2
         if self.columns > UPPER:
-            upper = np.cos(point[: self.items, UPPER]) ** 2
+            upper = np.cos(_RADIANS * point[: self.items, UPPER]) ** 2
         found = ItemParameters(slope, point[: self.items, 1], lower, upper)
         if not self.held.any():
             return found
@@ -129,8 +128,7 @@ class Coordinates:
             first[:, 0] = second[:, 0] = self.parameters(point).discrimination
         for column, sign in ((LOWER, 1.0), (UPPER, -1.0)):
             if column < self.columns:
-                twice = 2 * point[: self.items, column]
-                rate = np.copysign(np.maximum(np.abs(np.sin(twice)), _LEAST_RATE), np.sin(twice))
-                first[:, column] = sign * rate
-                second[:, column] = sign * 2 * np.cos(twice)
+                twice = 2 * _RADIANS * point[: self.items, column]
+                first[:, column] = sign * _RADIANS * np.sin(twice)
+                second[:, column] = sign * _RADIANS**2 * 2 * np.cos(twice)
         return Rates(first, second)

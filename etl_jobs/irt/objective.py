@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # No discrimination goes beyond it.
 STEEPEST_CURVE = 30.0
+# At angle 0 nothing moves an asymptote, also one that wants away from there: this rate does.
+_LEAST_RATE = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,11 +35,13 @@ class Evaluation(Slope):
     """The objective at one point, with the E-steps it came from.
 
     Attributes:
+        curvature: What a score is measured against, shape (items, parameters).
         alone: The coordinates that the blocks of the information step along; along the others
             only the joint directions do, shape (items, parameters).
         sums: One for each group of persons.
     """
 
+    curvature: FloatArray
     alone: NDArray[np.bool_]
     sums: tuple[Sums, ...]
 
@@ -45,6 +49,11 @@ class Evaluation(Slope):
     def log_likelihood(self) -> float:
         """Marginal, of all groups."""
         return sum(each.log_likelihood for each in self.sums)
+
+    @property
+    def steepness(self) -> float:
+        """The largest |score| / sqrt(information): how far the top is, in standard errors."""
+        return float(np.max(np.abs(self.score) / np.sqrt(self.curvature)))
 
     def newton_step(self, score: FloatArray) -> FloatArray:
         """The step to where the score would vanish, item by item and along the joint ones."""
@@ -87,6 +96,8 @@ class MarginalPosterior:
         """Height, score and complete-data information, from one pass over the answers."""
         coordinates = self.coordinates
         parameters = coordinates.parameters(point)
+        if _is_walled(parameters):
+            return _beyond_the_wall(point)
         items, columns = coordinates.items, coordinates.columns
         score = np.zeros(point.shape)
         information = np.zeros((*point.shape, columns))
@@ -107,29 +118,25 @@ class MarginalPosterior:
             score[row, :2] = shift, stretch - mean * shift
             persons = self.groups[group].persons
             information[row, 0, 0], information[row, 1, 1] = persons / deviation**2, 2 * persons
-        belief = self._into_coordinates(point, parameters, score, information)
+        belief, bend = self._into_coordinates(point, parameters, score, information)
         rows = self._share_slopes(score, information)
         free = coordinates.free
         score[~free] = 0.0
-        fixed = np.broadcast_to(np.eye(columns, dtype=bool), information.shape)
         information[~(free[:, :, np.newaxis] & free[:, np.newaxis])] = 0.0
-        information[fixed & ~free[:, :, np.newaxis]] = 1.0
+        each = np.arange(columns)
+        information[:, each, each] = np.where(free, information[:, each, each], 1.0)
+        curvature = information[:, each, each]
+        curvature[:items] += np.where(free[:items], np.maximum(bend, 0.0), 0.0)
+        information[:items, each, each] += np.where(free[:items], np.abs(bend), 0.0)
         return Evaluation(
-            height=self._height(parameters, sums, belief),
+            height=sum(each.log_likelihood for each in sums) + belief.log_density,
             score=score,
             information=information,
             joint=np.concatenate((rows, self._scale_directions(point, parameters, belief))),
+            curvature=curvature,
             alone=self._alone(free),
             sums=tuple(sums),
         )
-
-    def _height(self, parameters: ItemParameters, sums: list[Sums], belief: _Belief) -> float:
-        # Where a likelihood has no maximum the search would go on until nothing is left of the
-        # information; a wall ends it where every curve is a step anyway.
-        walled = np.abs(parameters.discrimination).max() > STEEPEST_CURVE
-        if walled or np.any(parameters.lower >= parameters.upper):
-            return -np.inf
-        return sum(each.log_likelihood for each in sums) + belief.log_density
 
     def _into_coordinates(
         self,
@@ -137,20 +144,28 @@ class MarginalPosterior:
         parameters: ItemParameters,
         score: FloatArray,
         information: FloatArray,
-    ) -> _Belief:
-        """Turn the items' rows from parameters into coordinates, priors added, in place."""
+    ) -> tuple[_Belief, FloatArray]:
+        """Turn the items' rows from parameters into coordinates, priors added, in place.
+
+        Returns:
+            The prior, and the curvature that comes of an angle's being one: at its ends, where
+            its rate of change vanishes, it is all there is. It is negative where the asymptote
+            wants away from there. Shape (items, columns).
+        """
         coordinates = self.coordinates
         items, columns = coordinates.items, coordinates.columns
         rates, belief = coordinates.rates(point), self._belief(parameters)
-        bend = np.maximum(-score[:items] * rates.second, 0.0)
-        # Only an angle has a bend worth knowing: at its ends it is all the curvature there is.
+        bend = -score[:items] * rates.second
         bend[:, :2] = 0.0
         curvature = belief.curvature * rates.first**2 - belief.slope * rates.second
+        first = rates.first
+        stuck = (bend < 0) & (np.abs(first) < _LEAST_RATE)
+        first = np.where(stuck, np.copysign(_LEAST_RATE, first), first)
         each = np.arange(columns)
-        score[:items] = (score[:items] + belief.slope) * rates.first
-        information[:items] *= rates.first[:, :, np.newaxis] * rates.first[:, np.newaxis]
-        information[:items, each, each] += curvature + bend
-        return _Belief(belief.log_density, belief.slope, curvature)
+        score[:items] = (score[:items] + belief.slope) * first
+        information[:items] *= first[:, :, np.newaxis] * first[:, np.newaxis]
+        information[:items, each, each] += curvature
+        return _Belief(belief.log_density, belief.slope, curvature), bend
 
     def _belief(self, parameters: ItemParameters) -> _Belief:
         coordinates = self.coordinates
@@ -224,6 +239,29 @@ class MarginalPosterior:
             joint[:, :items, 0] = 0.0
         # A scale that a slope of 1 holds does not stretch.
         return joint[:1] if coordinates.slope == "one" else joint
+
+
+def _is_walled(parameters: ItemParameters) -> bool:
+    """Whether a search has gone too far.
+
+    Where a likelihood has no maximum it would go on until nothing is left of the information; a
+    wall ends it where every curve is a step anyway, or flat between its asymptotes.
+    """
+    steepest = float(np.abs(parameters.discrimination).max())
+    return steepest > STEEPEST_CURVE or bool(np.any(parameters.lower >= parameters.upper))
+
+
+def _beyond_the_wall(point: FloatArray) -> Evaluation:
+    rows, columns = point.shape
+    return Evaluation(
+        height=-np.inf,
+        score=np.zeros_like(point),
+        information=np.tile(np.eye(columns), (rows, 1, 1)),
+        joint=np.empty((0, *point.shape)),
+        curvature=np.ones_like(point),
+        alone=np.zeros(point.shape, bool),
+        sums=(),
+    )
 
 
 def complete_data(
