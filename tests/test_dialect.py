@@ -509,7 +509,7 @@ ERRORS = [
     ("SELECT n.n FROM t WHERE s = ", "Syntax error"),
     ("SELECT n FROM t WHERE n IN (1", "Syntax error"),
     ("SELECT 'open", "Syntax error"),
-    ("", "empty"),
+    ("-- nothing", "empty"),
     ("SELECT @missing", "missing"),
     ("SELECT LOWER(1)", "No matching signature for LOWER"),
     ("SELECT TIMESTAMP_DIFF(at, at, MONTH) FROM t", "MONTH"),

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+# Google's client leaves the connection of a failed request to the collector, which says so.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
     Asks = Callable[..., object]
 
 JOB = "job@a-project.iam.gserviceaccount.com"
@@ -205,6 +208,12 @@ def test_where_nobody_is_signed_in_the_way_to_do_it_is_said(
 ASKS: dict[str, tuple[Any, Callable[[Any], object]]] = {
     "bigquery": (BigQueryAccessor, lambda accessor: accessor.datasets()),
     "query": (BigQueryAccessor, lambda accessor: accessor.query("SELECT 1 AS n")),
+    "load": (
+        BigQueryAccessor,
+        lambda accessor: accessor.load(
+            [[1]], "exams.t", schema={"n": "INT64"}, if_exists="replace"
+        ),
+    ),
     "storage": (CloudStorageAccessor, lambda accessor: accessor.read("gs://bbb/a.txt")),
     "upload": (CloudStorageAccessor, lambda accessor: accessor.write("gs://bbb/a.txt", "text")),
     "monitoring": (MonitoringAccessor, lambda accessor: accessor.write("rows", 1)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from google.cloud import bigquery
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 # Google's own waits for ever for a reply that never comes, say from behind a router that has
 # forgotten the connection. No request takes long: jobs are asked after, not waited for.
 REQUEST_SECONDS = 120.0
+# Of a part of an upload, as Google's client has it.
+_UPLOAD_REPETITIONS = 6
 
 
 class BoundedClient(bigquery.Client):
@@ -40,14 +43,27 @@ class BoundedClient(bigquery.Client):
             options["job_retry"] = None
         return super().query(*arguments, **options)
 
+    def load_table_from_file(self, *arguments: Any, **options: Any) -> bigquery.LoadJob:
+        """Start a load of a file, as Google's client does."""
+        options.setdefault("timeout", REQUEST_SECONDS)
+        start = super().load_table_from_file
+        if self._patience is not None:
+            # An upload knows no `Retry`: with one, all of it is repeated, under the same job id.
+            once = self._repeated(self._patience)(start)
+            options |= {"rewind": True, "num_retries": 0}
+            job: bigquery.LoadJob = once(*arguments, **options)
+            return job
+        if self._seconds is not None:
+            # Its pauses are 1, 2, 4, ... seconds.
+            options["num_retries"] = min(int(math.log2(self._seconds + 1)), _UPLOAD_REPETITIONS)
+        return start(*arguments, **options)
+
     def _call_api(self, retry: Retry | None, *arguments: Any, **options: Any) -> Any:
         if options.get("timeout") is None:
             options["timeout"] = min(self._seconds or REQUEST_SECONDS, REQUEST_SECONDS)
-        return super()._call_api(self._repeated(retry), *arguments, **options)
+        return super()._call_api(retry and self._repeated(retry), *arguments, **options)
 
-    def _repeated(self, retry: Retry | None) -> Retry | None:
-        if retry is None:
-            return None
+    def _repeated(self, retry: Retry) -> Retry:
         chosen = self._patience or retry
         # A wait that must end sooner says so by the retry's own limit.
         limits = [each for each in (chosen.timeout, retry.timeout, self._seconds) if each]
