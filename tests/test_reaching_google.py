@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    Asks = Callable[..., object]
+
 # Google's client leaves the connection of a failed request to the collector, which says so.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-    Asks = Callable[..., object]
 
 JOB = "job@a-project.iam.gserviceaccount.com"
 GATE = "gate@a-project.iam.gserviceaccount.com"
