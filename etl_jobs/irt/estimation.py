@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from etl_jobs.irt.anchors import Anchors, check_against, resolve
+from etl_jobs.irt.arguments import check_responses, check_search
 from etl_jobs.irt.blocks import blocks_of
 from etl_jobs.irt.calibration import MODELS, Calibration, Model
 from etl_jobs.irt.connections import item_blocks
@@ -94,10 +95,24 @@ def calibrate(
     Raises:
         TooFewResponses: The answers cannot determine what was asked; the message names items.
         NotConverged: No maximum was reached; the message says where the search stood.
+        TypeError: `responses` are no `Responses`, or an argument is of another type.
         ValueError: The arguments contradict each other, or an anchor is no item.
+        MemoryError: The machine has no memory for what was asked; the message has the estimate.
     """
     if model not in MODELS:
         raise ValueError(f"model is {model!r}; expected one of {', '.join(map(repr, MODELS))}")
+    check_responses(responses)
+    check_search(
+        responses,
+        priors=priors,
+        nodes=nodes,
+        span=span,
+        max_iterations=max_iterations,
+        tolerance=tolerance,
+        standard_errors=standard_errors,
+        on_failure=on_failure,
+        population=population,
+    )
     believed = NO_PRIORS if priors is None else priors
     labels, parts = split(responses, groups)
     coordinates = design(

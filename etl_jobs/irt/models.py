@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from etl_jobs.irt.memory import require_memory
 from etl_jobs.irt.spans import cached_spans
 
 FloatArray = NDArray[np.float64]
@@ -47,7 +48,26 @@ def probability(
     lower: ArrayLike | None = None,
     upper: ArrayLike | None = None,
 ) -> FloatArray:
-    """The probability of a right answer, shape (items, abilities). Never overflows."""
+    """The probability of a right answer, shape (items, abilities). Never overflows.
+
+    NaN where an ability or a parameter is.
+
+    Raises:
+        ValueError: The columns are not one number for each item, or abilities not one row.
+        MemoryError: The machine has no memory for so many of both.
+    """
+    given = (discrimination, intercept, lower, upper)
+    shapes = [np.shape(each) for each in given if each is not None]
+    if np.ndim(ability) != 1 or any(shape != shapes[0] or len(shape) != 1 for shape in shapes):
+        raise ValueError(
+            f"abilities have shape {np.shape(ability)} and the items' parameters "
+            f"{', '.join(map(str, shapes))}; expected (abilities,) and each (items,)"
+        )
+    require_memory(
+        3.0 * 8 * np.size(ability) * np.size(discrimination),
+        f"a table of {np.size(discrimination):,} items x {np.size(ability):,} abilities",
+        "take the abilities in parts",
+    )
     return item_tables(ability, discrimination, intercept, lower, upper).probability
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,14 @@ if TYPE_CHECKING:
     from etl_jobs.irt.models import FloatArray
 
 
-def _check_deviation(deviation: float) -> None:
-    if not deviation > 0:
-        raise ValueError(f"a prior's deviation is {deviation}; expected a positive number")
+def _check(mean: float, deviation: float) -> None:
+    if not math.isfinite(mean):
+        raise ValueError(f"a prior's mean is {mean}; expected a finite number")
+    if not 0 < deviation < np.inf:
+        raise ValueError(
+            f"a prior's deviation is {deviation}; expected a positive number, or None in the "
+            "place of a prior that says nothing"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,7 @@ class Normal:
     deviation: float
 
     def __post_init__(self) -> None:
-        _check_deviation(self.deviation)
+        _check(self.mean, self.deviation)
 
     def log_density(self, value: FloatArray) -> FloatArray:
         """Up to a constant."""
@@ -52,7 +58,7 @@ class LogNormal:
     deviation: float
 
     def __post_init__(self) -> None:
-        _check_deviation(self.deviation)
+        _check(self.mean, self.deviation)
 
     def log_density(self, value: FloatArray) -> FloatArray:
         """Up to a constant."""
@@ -95,7 +101,8 @@ class Beta:
 
     def log_density(self, value: FloatArray) -> FloatArray:
         """Up to a constant."""
-        return special.xlogy(self.alpha - 1, value) + special.xlog1py(self.beta - 1, -value)
+        low: FloatArray = special.xlogy(self.alpha - 1, value)
+        return low + special.xlog1py(self.beta - 1, -value)
 
     def slope(self, value: FloatArray) -> FloatArray:
         """The first derivative of `log_density`."""

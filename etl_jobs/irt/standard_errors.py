@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from etl_jobs.irt.coordinates import AT_BOUND
+from etl_jobs.irt.memory import require_memory
 from etl_jobs.irt.observed_information import Group, Sample, joint_missing
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ InformationKind = Literal["joint", "near", "none"]
 
 # Multiplications that "auto" spends on the joint information: a few hundredths of a second.
 _JOINT_EFFORT = 2e8
+# Of all parameters by all parameters: held at once while it is added up and inverted.
+_JOINT_MATRICES = 4
 
 
 class Covariances(NamedTuple):
@@ -71,6 +74,12 @@ def covariances(
     patterns = sum(len(sample.patterns) for sample in samples)
     effort = float(patterns) * len(objective.grid.nodes) * (items * columns) ** 2
     if kind == "joint" or (kind == "auto" and effort <= _JOINT_EFFORT):
+        places = float(items) * columns
+        require_memory(
+            _JOINT_MATRICES * 8 * places**2,
+            f"the joint information of {items:,} items",
+            'take standard_errors="near", which grows with the items alone',
+        )
         found, spread = _joint(parts, estimated, prior, groups)
         kind = "joint"
     else:
