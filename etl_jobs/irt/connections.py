@@ -41,11 +41,14 @@ def item_blocks(responses: Responses) -> NDArray[np.int64]:
     return np.where(answers > 0, rank[block], -1)
 
 
-def joined_groups(groups: Sequence[Responses]) -> NDArray[np.bool_]:
-    """Which groups share items with the first, directly or through others, shape (groups,)."""
+def joined_groups(groups: Sequence[Responses], held: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which groups meet what defines the scale, directly or through others, shape (groups,).
+
+    That is the anchors, held items, where there are some, and else the first group.
+    """
     answered = np.array([group.answers_per_item() > 0 for group in groups])
-    reached = np.zeros(len(groups), bool)
-    reached[0] = True
+    reached: NDArray[np.bool_] = np.any(answered[:, held], axis=1)
+    reached[0] |= not held.any()
     for _ in groups:
         reached = (answered & answered[reached].any(axis=0)).any(axis=1) | reached
     return reached

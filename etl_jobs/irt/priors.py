@@ -101,8 +101,9 @@ class Beta:
 
     def log_density(self, value: FloatArray) -> FloatArray:
         """Up to a constant."""
-        low: FloatArray = special.xlogy(self.alpha - 1, value)
-        return low + special.xlog1py(self.beta - 1, -value)
+        density: FloatArray = special.xlogy(self.alpha - 1, value)
+        density += special.xlog1py(self.beta - 1, -value)
+        return density
 
     def slope(self, value: FloatArray) -> FloatArray:
         """The first derivative of `log_density`."""

@@ -12,8 +12,6 @@ from etl_jobs.irt.errors import TooFewResponses
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from etl_jobs.irt.coordinates import Coordinates
     from etl_jobs.irt.priors import Priors
     from etl_jobs.irt.responses import Labels, Responses
@@ -64,7 +62,7 @@ def require_groups(labels: Labels, groups: Sequence[Responses], coordinates: Coo
     Raises:
         TooFewResponses: The message names the group, and says what it lacks.
     """
-    joined = joined_groups(groups)
+    joined = joined_groups(groups, coordinates.held)
     for label, group, (moves, _), is_joined in zip(
         labels, groups, coordinates.moves, joined, strict=True
     ):
@@ -82,15 +80,12 @@ def require_groups(labels: Labels, groups: Sequence[Responses], coordinates: Coo
                 f"all {answers} answers of group {label!s} are {'right' if right else 'wrong'}: "
                 "nothing tells how able it is; leave it out, or join it to another"
             )
-        if not (is_joined or _meets(group, coordinates.held)):
+        if not is_joined:
+            scale = "the anchors" if coordinates.held.any() else f"group {labels[0]!s}"
             raise TooFewResponses(
-                f"group {label!s} shares no item with group {labels[0]!s}, directly or through "
-                "other groups, so nothing places it on the same scale; calibrate it by itself"
+                f"group {label!s} shares no item with {scale}, directly or through other "
+                "groups, so nothing places it on the same scale; calibrate it by itself"
             )
-
-
-def _meets(group: Responses, held: NDArray[np.bool_]) -> bool:
-    return bool(np.any(group.answers_per_item()[held]))
 
 
 def _listed(items: Labels) -> str:
