@@ -9,29 +9,17 @@ import numpy as np
 
 from etl_jobs.irt.memory import require_memory
 from etl_jobs.irt.priors import Priors
-from etl_jobs.irt.responses import Responses
 from etl_jobs.irt.standard_errors import InformationKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from etl_jobs.irt.responses import Responses
+
 # A normal density at more deviations from its mean is 0 to every digit.
 _WIDEST_SPAN = 35.0
 # Of items x nodes: probabilities, logarithms, sums, and what is made of them on the way.
 _TABLES = 16
-
-
-def check_responses(responses: object) -> None:
-    """Refuse what is not `Responses`, saying how to come by them.
-
-    Raises:
-        TypeError: It is something else, such as the matrix itself.
-    """
-    if not isinstance(responses, Responses):
-        raise TypeError(
-            f"responses is of type {type(responses).__name__}; make Responses of it with "
-            "Responses.from_dense(matrix) or Responses.from_long(person, item, correct)"
-        )
 
 
 def check_search(

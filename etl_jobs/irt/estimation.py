@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from etl_jobs.irt.anchors import Anchors, check_against, resolve
-from etl_jobs.irt.arguments import check_responses, check_search
+from etl_jobs.irt.arguments import check_search
 from etl_jobs.irt.blocks import blocks_of
 from etl_jobs.irt.calibration import MODELS, Calibration, Model
 from etl_jobs.irt.connections import item_blocks
@@ -22,6 +22,7 @@ from etl_jobs.irt.patterns import Patterns
 from etl_jobs.irt.population import Population, split
 from etl_jobs.irt.priors import DEFAULT_PRIORS, NO_PRIORS, Beta, LogNormal, Normal, Priors
 from etl_jobs.irt.quadrature import Grid
+from etl_jobs.irt.responses import check_responses
 from etl_jobs.irt.search import STEEPEST_TOP, Maximum, enough_nodes, search
 from etl_jobs.irt.standard_errors import covariances
 from etl_jobs.irt.sufficiency import require_enough, require_groups

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import numpy as np
 
 from etl_jobs.irt.models import FloatArray, ItemTables, difficulty, item_tables
+from etl_jobs.irt.responses import check_responses
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -136,7 +137,9 @@ def places_of(items: Items, responses: Responses) -> NDArray[np.int64]:
 
     Raises:
         ValueError: An answered item is not among them; the message names it.
+        TypeError: `responses` are no `Responses`.
     """
+    check_responses(responses)
     if np.array_equal(items.items, responses.items):
         return np.arange(len(responses.items))
     index = {label: position for position, label in enumerate(items.items.tolist())}

@@ -162,6 +162,19 @@ class Responses:
         return np.repeat(np.arange(len(self.persons)), self.answers_per_person())
 
 
+def check_responses(responses: object) -> None:
+    """Refuse what is not `Responses`, saying how to come by them.
+
+    Raises:
+        TypeError: It is something else, such as the matrix itself.
+    """
+    if not isinstance(responses, Responses):
+        raise TypeError(
+            f"responses is of type {type(responses).__name__}; make Responses of it with "
+            "Responses.from_dense(matrix) or Responses.from_long(person, item, correct)"
+        )
+
+
 def _as_matrix(matrix: ArrayLike) -> NDArray[Any]:
     try:
         values = np.asanyarray(matrix)
