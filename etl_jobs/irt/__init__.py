@@ -19,6 +19,7 @@ Calibrate items from answers, then place persons on their scale:
 
 from etl_jobs.irt.abilities import Abilities, AbilityMethod, estimate_abilities
 from etl_jobs.irt.calibration import MODELS, Calibration, Model
+from etl_jobs.irt.dif_likelihood import LikelihoodRatio, likelihood_ratio
 from etl_jobs.irt.errors import CalibrationError, NotConverged, TooFewResponses
 from etl_jobs.irt.estimation import PopulationKind, calibrate
 from etl_jobs.irt.flags import FLAGS, Flag
@@ -39,6 +40,7 @@ from etl_jobs.irt.priors import DEFAULT_PRIORS, Beta, LogNormal, Normal, Priors
 from etl_jobs.irt.residual_correlations import LocalDependence, local_dependence
 from etl_jobs.irt.responses import Responses
 from etl_jobs.irt.scoring import held_out_log_loss, log_likelihood, predict
+from etl_jobs.irt.stratified_odds import MantelHaenszel, mantel_haenszel
 from etl_jobs.irt.summed_scores import SummedScoreFit, summed_score_fit
 
 __all__ = [
@@ -74,6 +76,10 @@ __all__ = [
     "LocalDependence",
     "model_fit",
     "ModelFit",
+    "mantel_haenszel",
+    "MantelHaenszel",
+    "likelihood_ratio",
+    "LikelihoodRatio",
     "probability",
     "difficulty",
     "characteristic_curves",

@@ -7,13 +7,15 @@ items and pairs of items show, and is chi-squared all the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 from scipy.stats import chi2
 
+from etl_jobs.irt.calibration import Calibration
 from etl_jobs.irt.item_bank import places_of, tables_of
+from etl_jobs.irt.memory import require_memory
 from etl_jobs.irt.scale import normal_grid, persons_of
 from etl_jobs.irt.summed_scores import complete_answers
 
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from etl_jobs.irt.population import Population
     from etl_jobs.irt.priors import Normal
     from etl_jobs.irt.responses import Responses
-
-_MOST_BYTES = 4e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +65,20 @@ def model_fit(
             standard normal.
 
     Raises:
-        ValueError: The data are not complete, there are too few items for a test, or so many
-            that it would not fit into memory; the message says how much it would take.
+        ValueError: The data are not complete, there are too few items for a test, or several
+            groups of persons.
+        MemoryError: There are too many items; the message says how much they would take.
     """
     answers = complete_answers(responses).astype(np.float64)
     length = answers.shape[1]
     margins = length * (length + 1) // 2
-    if 24.0 * margins**2 > _MOST_BYTES:
-        raise ValueError(
-            f"M2 of {length} items needs {24e-9 * margins**2:.0f} GB, of at most "
-            f"{1e-9 * _MOST_BYTES:.0f}; choose fewer items"
-        )
+    if isinstance(items, Calibration) and len(items.populations) > 1:
+        raise ValueError("M2 is for one group of persons; calibrate each group to test its fit")
+    # The margins' covariance, its root, and what becomes of the slopes.
+    require_memory(24.0 * margins**2, f"M2 of {length} items", "choose fewer items")
     place = places_of(items, responses)
-    grid = normal_grid(
-        persons_of(items, persons), float((items.discrimination[place] ** 2).sum() / 4)
-    )
+    believed = persons_of(items, persons)
+    grid = normal_grid(believed, float((items.discrimination[place] ** 2).sum() / 4))
     weight = np.exp(grid.log_weights)
     right = tables_of(items, grid.nodes, place).probability
     pairs = np.triu_indices(length, 1)
@@ -89,7 +88,7 @@ def model_fit(
     observed = np.concatenate((np.diag(joint), joint[pairs]))
 
     spread = _covariance(right, products, weight, pairs)
-    slopes = _slopes(items, place, grid.nodes, right, weight, pairs)
+    slopes = _slopes(items, place, believed, grid.nodes, right, weight, pairs)
     freedom = margins - slopes.shape[1]
     if freedom < 1:
         raise ValueError(
@@ -137,6 +136,7 @@ def _covariance(
 def _slopes(
     items: Items,
     place: NDArray[np.int64],
+    believed: Normal,
     nodes: FloatArray,
     right: FloatArray,
     weight: FloatArray,
@@ -146,18 +146,59 @@ def _slopes(
     lower, upper = items.lower[place, np.newaxis], items.upper[place, np.newaxis]
     curve = (right - lower) / (upper - lower)
     steep = (upper - lower) * curve * (1 - curve)
-    by_slope = _margins(steep * nodes, right, weight, pairs)
-    model = getattr(items, "model", None)
-    columns = [_margins(steep, right, weight, pairs)]
-    if model == "1PL":
-        columns.append(by_slope.sum(axis=1, keepdims=True))
-    elif model != "Rasch":
-        columns.append(by_slope)
-    if np.any(lower > 0):
-        columns.append(_margins(1 - curve, right, weight, pairs))
-    if np.any(upper < 1):
-        columns.append(_margins(curve, right, weight, pairs))
+    deviation = (nodes - believed.mean) / believed.deviation
+    fitted = _Fitted.of(items, place)
+    own = {
+        "intercept": _margins(steep, right, weight, pairs),
+        "discrimination": _margins(steep * nodes, right, weight, pairs),
+        "lower": _margins(1 - curve, right, weight, pairs),
+        "upper": _margins(curve, right, weight, pairs),
+    }
+    slope = items.discrimination[place]
+    columns = [own[name][:, fitted.items] for name in fitted.parameters]
+    if fitted.common_slope:
+        columns.append(own["discrimination"].sum(axis=1, keepdims=True))
+    if fitted.mean:
+        columns.append(own["intercept"] @ slope[:, np.newaxis])
+    if fitted.deviation:
+        spread = _margins(steep * deviation, right, weight, pairs)
+        columns.append(spread @ slope[:, np.newaxis])
     return np.concatenate(columns, axis=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fitted:
+    """Which parameters the answers have determined."""
+
+    items: NDArray[np.bool_]
+    parameters: tuple[str, ...]
+    common_slope: bool
+    mean: bool
+    deviation: bool
+
+    @classmethod
+    def of(cls, items: Items, place: NDArray[np.int64]) -> Self:
+        asymptotes = ("lower",) * bool(np.any(items.lower > 0))
+        asymptotes += ("upper",) * bool(np.any(items.upper < 1))
+        if not isinstance(items, Calibration):
+            names = ("intercept", "discrimination", *asymptotes)
+            return cls(np.ones(len(place), bool), names, False, False, False)
+        own = {
+            "Rasch": ("intercept",),
+            "1PL": ("intercept",),
+            "2PL": ("intercept", "discrimination"),
+            "3PL": ("intercept", "discrimination", "lower"),
+            "4PL": ("intercept", "discrimination", "lower", "upper"),
+        }
+        (group,) = items.populations
+        return cls(
+            items=~items.held[place],
+            parameters=own[items.model],
+            common_slope=items.model == "1PL",
+            # An error of 0 is that of what defines the scale; NaN is one nobody asked for.
+            mean=group.mean_error != 0,
+            deviation=group.deviation_error != 0,
+        )
 
 
 def _margins(
