@@ -33,6 +33,7 @@ from etl_jobs.irt.information import (
 )
 from etl_jobs.irt.item_bank import ItemBank, Items
 from etl_jobs.irt.limited_information import ModelFit, model_fit
+from etl_jobs.irt.linking import Link, LinkMethod, link
 from etl_jobs.irt.models import difficulty, probability
 from etl_jobs.irt.person_likelihood import PersonFit, person_fit
 from etl_jobs.irt.population import Population
@@ -76,6 +77,9 @@ __all__ = [
     "LocalDependence",
     "model_fit",
     "ModelFit",
+    "link",
+    "Link",
+    "LinkMethod",
     "mantel_haenszel",
     "MantelHaenszel",
     "likelihood_ratio",
