@@ -258,9 +258,10 @@ def _scale_directions(
     """Shifting and stretching the ability scale, in items and in the groups but the first."""
     items = np.zeros((2, coordinates.items, coordinates.columns))
     populations = np.zeros((2, len(means), 2))
-    if coordinates.held.any():
-        return items, populations
     items[0, :, 1] = items[1, :, 0] = parameters.discrimination
+    if coordinates.held.any():
+        # Free items move against the held ones; what ties them to those is found exactly, too.
+        return items, populations
     populations[0, 1:, 0] = -1.0
     populations[1, 1:, 0], populations[1, 1:, 1] = -means[1:], -1.0
     return items, populations
