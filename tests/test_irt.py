@@ -283,7 +283,7 @@ def test_patterns_that_share_a_hash_stay_apart(monkeypatch: pytest.MonkeyPatch) 
     # No two patterns are known to share one, so here all do.
     monkeypatch.setattr(
         "etl_jobs.irt.patterns._digests",
-        lambda _code, start, _items: np.zeros(len(start) - 1, np.uint64),
+        lambda responses: np.zeros(len(responses.persons), np.uint64),
     )
     colliding = irt.calibrate(responses)
 

@@ -21,8 +21,10 @@ _LONGEST_STEP = 2.0
 _SHORTEST_STEP = 2.0**-12
 # A step must gain this share of what the slope promises (Armijo's rule).
 _LEAST_GAIN = 1e-4
-# Heights are sums over persons: below this share of one, a difference is rounding.
-_ROUNDING = 1e-14
+# Heights are sums over persons: below this share of one, a difference is rounding, in double
+# precision and in single.
+ROUNDING = 1e-14
+COARSE_ROUNDING = 1e-6
 # Where the hill is not dome-shaped along a move, the move teaches nothing.
 _LEAST_CURVATURE = 1e-10
 
@@ -78,16 +80,21 @@ class Climb(Generic[S]):
     Attributes:
         point: Shape (items, parameters).
         slope: The hill there.
-        next_step: The largest change of a parameter that the next step would have made.
+        step: The step that would have been the next, in the shape of the point.
         evaluations: How often the hill was looked at.
         moves: The last moves, from which another climb on a like hill can learn.
     """
 
     point: FloatArray
     slope: S
-    next_step: float
+    step: FloatArray
     evaluations: int
     moves: tuple[Move, ...]
+
+    @property
+    def next_step(self) -> float:
+        """The largest change of a parameter that the next step would have made."""
+        return float(np.abs(self.step).max())
 
 
 def climb(
@@ -97,13 +104,15 @@ def climb(
     tolerance: float,
     max_evaluations: int,
     moves: Iterable[Move] = (),
+    rounding: float = ROUNDING,
 ) -> Climb[S]:
     """The way up from `start`, until a step changes no parameter by more than `tolerance`.
 
     An EM step is a Newton step on the complete-data information (Lange 1995). It is sure
     but slow along directions that involve many items at once; those are learnt from the
     moves made so far (limited-memory BFGS, with the information as its first guess). The
-    height never falls: a step that would lose some is shortened.
+    height never falls: a step that would lose some is shortened. Heights that differ by less
+    than `rounding`, a share of them, say nothing; then the slope along the step must not grow.
     """
     memory = deque(moves, maxlen=_MEMORY)
     point, here, evaluations = start, evaluate(start), 1
@@ -111,15 +120,16 @@ def climb(
         direction = _direction(here, memory)
         farthest = float(np.abs(direction).max())
         if farthest <= tolerance or evaluations >= max_evaluations:
-            return Climb(point, here, farthest, evaluations, tuple(memory))
+            return Climb(point, here, direction, evaluations, tuple(memory))
         length = min(1.0, _LONGEST_STEP / farthest)
         promise = dot(here.score, direction)
-        floor = here.height - _ROUNDING * abs(here.height)
+        blur = rounding * abs(here.height)
         while length >= _SHORTEST_STEP and evaluations < max_evaluations:
             step = length * direction
             there = evaluate(point + step)
             evaluations += 1
-            if there.height >= floor + _LEAST_GAIN * length * promise:
+            gain = there.height - here.height - _LEAST_GAIN * length * promise
+            if gain >= -blur and (gain > blur or abs(dot(there.score, direction)) <= promise):
                 drop = here.score - there.score
                 product = dot(step, drop)
                 if product > _LEAST_CURVATURE * (dot(step, step) * dot(drop, drop)) ** 0.5:
@@ -129,7 +139,7 @@ def climb(
             length /= 4
         else:
             if not memory:
-                return Climb(point, here, farthest, evaluations, ())
+                return Climb(point, here, direction, evaluations, ())
             # What was learnt misleads here: begin again from the information alone.
             memory.clear()
 

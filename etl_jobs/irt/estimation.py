@@ -13,6 +13,7 @@ from etl_jobs.irt.calibration import MODELS, Calibration, Model
 from etl_jobs.irt.connections import item_blocks
 from etl_jobs.irt.coordinates import AT_BOUND, Coordinates, SlopeKind
 from etl_jobs.irt.curves import ItemParameters
+from etl_jobs.irt.drafts import drafts_of
 from etl_jobs.irt.errors import NotConverged
 from etl_jobs.irt.expectation import InMemory, Sums, expect
 from etl_jobs.irt.flags import flag_items
@@ -127,16 +128,13 @@ def calibrate(
     blocks = [blocks_of(each) for each in patterns]
     if nodes is None:
         nodes = enough_nodes(int(responses.answers_per_person().max()), span)
+    memory = tuple(InMemory(each) for each in blocks)
     maximum = search(
-        MarginalPosterior(
-            tuple(InMemory(each) for each in blocks),
-            Grid.standard_normal(nodes, span),
-            believed,
-            coordinates,
-        ),
+        MarginalPosterior(memory, Grid.standard_normal(nodes, span), believed, coordinates),
         coordinates.start(),
         tolerance=tolerance,
         max_passes=max_iterations,
+        drafts=drafts_of(memory, tolerance),
     )
     if not maximum.converged and on_failure == "raise":
         raise NotConverged(why(responses.items, maximum))

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+
+from etl_jobs.irt.spans import spans
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from etl_jobs.irt.models import FloatArray
     from etl_jobs.irt.responses import Responses
+
+# What is made of answers on the way is made for so many of them at a time.
+_ANSWERS_AT_ONCE = 1 << 17
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +27,7 @@ class Patterns:
     Persons with equal answers have equal posteriors, so summing over patterns is exact.
     Patterns stand in the order of a hash of their content: however the persons were
     ordered, sums run the same way and round the same way, and any first part of the
-    patterns is a random sample of them.
+    patterns is a random sample of them. Four bytes an answer.
 
     Attributes:
         items: How many items there are.
@@ -41,22 +47,30 @@ class Patterns:
     def of(cls, responses: Responses) -> Self:
         """The patterns of all persons, including the empty one."""
         items, start = len(responses.items), responses.start
-        code = responses.item * np.int32(2) + responses.correct
         length = np.diff(start)
-        digest = _digests(code, start, items)
+        digest = _digests(responses)
         order = np.lexsort((length, digest))
         digest, length = digest[order], length[order]
         begin = start[:-1][order]
         is_new = np.ones(len(order), bool)
         alike = 1 + np.flatnonzero((digest[1:] == digest[:-1]) & (length[1:] == length[:-1]))
-        is_new[alike] = ~_equal_rows(code, begin[alike - 1], begin[alike], length[alike])
+        is_new[alike] = ~_equal_rows(responses, begin[alike - 1], begin[alike], length[alike])
         of_person = np.empty(len(order), np.int64)
         of_person[order] = np.cumsum(is_new) - 1
         first = np.flatnonzero(is_new)
+        begin, length = begin[first], length[first]
+        code = np.empty(int(length.sum()), np.int32)
+        end = 0
+        for rows in _rows_at_once(length):
+            answers = _positions(begin[rows], length[rows])
+            part = code[end : end + len(answers)]
+            np.multiply(responses.item[answers], 2, out=part)
+            part += responses.correct[answers]
+            end += len(answers)
         return cls(
             items=items,
-            start=np.concatenate(([0], np.cumsum(length[first]))),
-            code=code[_positions(begin[first], length[first])],
+            start=np.concatenate(([0], np.cumsum(length))),
+            code=code,
             count=np.diff(np.append(first, len(order))).astype(np.float64),
             of_person=of_person,
         )
@@ -64,17 +78,44 @@ class Patterns:
     def __len__(self) -> int:
         return len(self.count)
 
+    def skipped_items(self) -> NDArray[np.int64]:
+        """The items that some pattern holds no answer to, ascending."""
+        if len(self.code) == len(self) * self.items:
+            return np.empty(0, np.int64)
+        answered = np.zeros(self.items, np.int64)
+        for answers in spans(len(self.code), _ANSWERS_AT_ONCE):
+            answered += np.bincount(self.code[answers] >> 1, minlength=self.items)
+        return np.flatnonzero(answered < len(self))
 
-def _digests(code: NDArray[np.int32], start: NDArray[np.int64], items: int) -> NDArray[np.uint64]:
+
+def _digests(responses: Responses) -> NDArray[np.uint64]:
     """A 64-bit number for each row of answers: the wrapping sum of one for each answer."""
     # splitmix64: well mixed, the same on every machine, and without any state.
-    mixed = np.arange(1, 2 * items + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = np.arange(1, 2 * len(responses.items) + 1, dtype=np.uint64)
+    mixed *= np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed ^= mixed >> np.uint64(31)
-    total = np.zeros(len(code) + 1, np.uint64)
-    np.cumsum(mixed[code], out=total[1:])
-    return total[start[1:]] - total[start[:-1]]
+    digests = np.zeros(len(responses.persons), np.uint64)
+    for rows in _rows_at_once(responses.answers_per_person()):
+        start = responses.start[rows.start : rows.stop + 1]
+        answers = slice(int(start[0]), int(start[-1]))
+        each = mixed[2 * responses.item[answers] + responses.correct[answers]]
+        # A row without answers adds nothing, and would upset reduceat.
+        filled = np.flatnonzero(start[1:] > start[:-1])
+        if filled.size:
+            digests[rows.start + filled] = np.add.reduceat(each, start[filled] - start[0])
+    return digests
+
+
+def _rows_at_once(length: NDArray[np.int64]) -> list[slice]:
+    """Spans of rows, each of about as many answers as are worked on at once."""
+    if not len(length):
+        return []
+    share = np.cumsum(length) // _ANSWERS_AT_ONCE
+    cuts = np.flatnonzero(share[1:] != share[:-1]) + 1
+    bounds = [0, *cuts.tolist(), len(length)]
+    return [slice(*pair) for pair in pairwise(bounds)]
 
 
 def _positions(begin: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -87,14 +128,18 @@ def _positions(begin: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[n
 
 
 def _equal_rows(
-    code: NDArray[np.int32],
+    responses: Responses,
     left: NDArray[np.int64],
     right: NDArray[np.int64],
     length: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
     """Whether the rows that begin at left and at right agree over their common length."""
-    differs = code[_positions(left, length)] != code[_positions(right, length)]
-    row = np.repeat(np.arange(len(length)), length)
-    differences: NDArray[np.int64] = np.bincount(row[differs], minlength=len(length))
-    equal: NDArray[np.bool_] = differences == 0
+    equal = np.ones(len(length), bool)
+    for rows in _rows_at_once(length):
+        here = _positions(left[rows], length[rows])
+        there = _positions(right[rows], length[rows])
+        differs = responses.item[here] != responses.item[there]
+        differs |= responses.correct[here] != responses.correct[there]
+        row = np.repeat(np.arange(rows.start, rows.stop), length[rows])
+        equal[row[differs]] = False
     return equal

@@ -7,23 +7,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from etl_jobs.irt.ascent import Climb, climb
-from etl_jobs.irt.quadrature import Grid
+from etl_jobs.irt.ascent import Climb, Move, climb
+from etl_jobs.irt.drafts import Draft
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from etl_jobs.irt.curves import ItemParameters
     from etl_jobs.irt.models import FloatArray
     from etl_jobs.irt.objective import Evaluation, MarginalPosterior
 
-# A grid is fine enough once one with twice as many nodes would move no parameter by this.
+# A grid is fine enough once a finer one would move no parameter by this.
 _GRID_AGREEMENT = 5e-5
 # The scaled score that still counts as the top.
 STEEPEST_TOP = 0.01
+# The last step of a climb, of at most so many tolerances, is looked at on the finer grid only:
+# what is left after it is smaller by more.
+_LAST_STEP = 3.0
+# Of the narrowest posterior: a sum over nodes this close errs by exp(-24), and over those of the
+# coarser grid by exp(-12).
+_SPACING = 0.9
 _FEWEST_NODES = 61
 _MOST_NODES_AT_FIRST = 401
 _MOST_NODES = 1500
-# How near to the maximum it pays to come on a grid that is too coarse.
-_NEARBY = 1e-2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,18 +37,21 @@ class Maximum:
     """Where a search ended.
 
     Attributes:
-        objective: What was climbed, on the last grid.
-        found: The end of the climb on that grid.
-        finer: The hill at the same point on a grid twice as fine.
+        objective: What was maximised, on a finer grid than the one it was climbed on.
+        found: The end of the search on that grid.
         passes: How often the answers were gone through.
-        converged: Whether the score vanished on the finer grid, too.
+        converged: Whether the score vanished there, and no step was left to be made.
     """
 
     objective: MarginalPosterior
     found: Climb[Evaluation]
-    finer: Evaluation
     passes: int
     converged: bool
+
+    @property
+    def finer(self) -> Evaluation:
+        """The hill at the end of the search."""
+        return self.found.slope
 
     @property
     def parameters(self) -> ItemParameters:
@@ -51,27 +60,49 @@ class Maximum:
 
 
 def search(
-    objective: MarginalPosterior, point: FloatArray, *, tolerance: float, max_passes: int
+    objective: MarginalPosterior,
+    point: FloatArray,
+    *,
+    tolerance: float,
+    max_passes: int,
+    drafts: Sequence[Draft] = (),
 ) -> Maximum:
-    """The maximum near a point, checked on a grid twice as fine as it was found on.
+    """The maximum near a point, checked on a finer grid than it was found on.
 
     "No change" alone is not convergence, and a grid too coarse for the longest answer
     patterns has its maximum elsewhere: where the finer grid disagrees, it takes over.
+
+    Args:
+        objective: On the grid that is thought to be fine enough; a coarser one is climbed.
+        point: Where to begin.
+        tolerance: A climb ends when a step changes no parameter by more.
+        max_passes: Over the answers, all grids and drafts together.
+        drafts: What to climb, in this order, instead of the objective on the coarser grid.
     """
-    grid = objective.grid
-    first: Climb[Evaluation] | None = None
-    if len(grid.nodes) > 2 * _FEWEST_NODES:
-        coarse = Grid.standard_normal(_FEWEST_NODES, float(grid.nodes[-1]))
-        first = climb(
-            replace(objective, grid=coarse),
+    passes, climbed = 0, False
+    moves: tuple[Move, ...] = ()
+    coarser = objective.grid.coarser()
+    for draft in drafts or (Draft(objective.groups, tolerance),):
+        if coarser is None:
+            break
+        end = climb(
+            replace(objective, groups=draft.groups, grid=coarser),
             point,
-            tolerance=_NEARBY,
-            max_evaluations=max_passes,
+            tolerance=_LAST_STEP * draft.tolerance,
+            max_evaluations=max(max_passes - passes - 1, 1),
+            moves=moves,
+            rounding=draft.rounding,
         )
-        point = first.point
-    passes = first.evaluations if first else 0
-    moves = first.moves if first else ()
+        climbed = end.next_step <= _LAST_STEP * draft.tolerance
+        point = end.point + end.step if climbed else end.point
+        passes, moves = passes + end.evaluations, end.moves
     while True:
+        check = climb(objective, point, tolerance=np.inf, max_evaluations=1, moves=moves)
+        passes += 1
+        settled = climbed and check.next_step <= max(_GRID_AGREEMENT, tolerance)
+        if settled or passes >= max_passes or len(objective.grid.nodes) > _MOST_NODES:
+            converged = bool(settled and check.slope.steepness <= STEEPEST_TOP)
+            return Maximum(objective, check, passes, converged)
         found = climb(
             objective,
             point,
@@ -79,15 +110,11 @@ def search(
             max_evaluations=max(max_passes - passes - 1, 1),
             moves=moves,
         )
-        finer = replace(objective, grid=objective.grid.refined())
-        check = climb(finer, found.point, tolerance=np.inf, max_evaluations=1, moves=found.moves)
-        passes += found.evaluations + 1
-        settled = check.next_step <= max(_GRID_AGREEMENT, tolerance)
-        stuck = found.next_step > tolerance or len(finer.grid.nodes) > _MOST_NODES
-        if settled or stuck or passes >= max_passes:
-            converged = bool(settled and check.slope.steepness <= STEEPEST_TOP)
-            return Maximum(objective, found, check.slope, passes, converged)
-        objective, point, moves = finer, found.point, found.moves
+        passes += found.evaluations
+        if found.next_step > tolerance:
+            return Maximum(objective, found, passes, False)
+        climbed, point, moves = True, found.point, found.moves
+        objective = replace(objective, grid=objective.grid.refined())
 
 
 def enough_nodes(most_answers: int, span: float) -> int:
@@ -99,5 +126,5 @@ def enough_nodes(most_answers: int, span: float) -> int:
     """
     # An answer to an item of discrimination 1 tells at most 1/4.
     narrowest = 1 / np.sqrt(1 + most_answers / 4)
-    nodes = 1 + 2 * int(np.ceil(span / (1.4 * narrowest)))
+    nodes = 1 + 2 * int(np.ceil(span / (_SPACING * narrowest)))
     return min(max(nodes, _FEWEST_NODES), _MOST_NODES_AT_FIRST)
