@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from etl_jobs.irt.sufficiency import require_enough, require_groups
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from etl_jobs.irt.blocks import Block
     from etl_jobs.irt.models import FloatArray
@@ -45,6 +45,23 @@ _COLUMNS: dict[Model, int] = {"3PL": 3, "4PL": 4}
 _FIRST_ASYMPTOTE = 0.1
 
 PopulationKind = Literal["standard normal", "normal"]
+
+
+class ItemCounts(Protocol):
+    """What a search needs of the answers before it begins: `Responses`, or their counts."""
+
+    @property
+    def items(self) -> Labels:
+        """One label for each item, shape (items,)."""
+        ...
+
+    def answers_per_item(self) -> NDArray[np.int64]:
+        """How many persons answered each item, shape (items,)."""
+        ...
+
+    def right_per_item(self) -> NDArray[np.int64]:
+        """How many persons answered each item correctly, shape (items,)."""
+        ...
 
 
 def calibrate(
@@ -180,7 +197,7 @@ def calibrate(
 def design(
     model: Model,
     priors: Priors,
-    responses: Responses,
+    responses: ItemCounts,
     *,
     anchors: Anchors | Calibration | None = None,
     groups: int = 1,
@@ -243,7 +260,7 @@ def why(items: Labels, maximum: Maximum) -> str:
 
 
 def _first_guess(
-    responses: Responses, priors: Priors, slope: SlopeKind, columns: int
+    responses: ItemCounts, priors: Priors, slope: SlopeKind, columns: int
 ) -> ItemParameters:
     """Equal discriminations, and the intercepts that the proportions right then call for."""
     answers, right = responses.answers_per_item(), responses.right_per_item()
