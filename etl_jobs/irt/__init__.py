@@ -22,6 +22,12 @@ from etl_jobs.irt.calibration import MODELS, Calibration, Model
 from etl_jobs.irt.dif_likelihood import LikelihoodRatio, likelihood_ratio
 from etl_jobs.irt.errors import CalibrationError, NotConverged, TooFewResponses
 from etl_jobs.irt.estimation import PopulationKind, calibrate
+from etl_jobs.irt.exchange import (
+    items_from_catsim_csv,
+    items_from_mirt_csv,
+    items_to_catsim_csv,
+    items_to_mirt_csv,
+)
 from etl_jobs.irt.flags import FLAGS, Flag
 from etl_jobs.irt.infit_outfit import MeanSquares, mean_squares
 from etl_jobs.irt.information import (
@@ -32,9 +38,11 @@ from etl_jobs.irt.information import (
     observed_curves,
 )
 from etl_jobs.irt.item_bank import ItemBank, Items
+from etl_jobs.irt.item_json import items_from_json, items_to_json
 from etl_jobs.irt.limited_information import ModelFit, model_fit
 from etl_jobs.irt.linking import Link, LinkMethod, link
 from etl_jobs.irt.models import difficulty, probability
+from etl_jobs.irt.online import Belief, OnlineAbility
 from etl_jobs.irt.person_likelihood import PersonFit, person_fit
 from etl_jobs.irt.population import Population
 from etl_jobs.irt.priors import DEFAULT_PRIORS, Beta, LogNormal, Normal, Priors
@@ -77,6 +85,14 @@ __all__ = [
     "LocalDependence",
     "model_fit",
     "ModelFit",
+    "OnlineAbility",
+    "Belief",
+    "items_to_json",
+    "items_from_json",
+    "items_to_mirt_csv",
+    "items_from_mirt_csv",
+    "items_to_catsim_csv",
+    "items_from_catsim_csv",
     "link",
     "Link",
     "LinkMethod",

@@ -93,11 +93,11 @@ def estimate_abilities(
     Example:
         >>> from etl_jobs.irt import ItemBank, Responses, estimate_abilities
         >>> bank = ItemBank.of(["easy", "hard"], 1.0, [1.0, -1.0])
-        >>> answers = Responses.from_dense([[1, 0], [1, 1]], items=["easy", "hard"])
-        >>> estimate_abilities(bank, answers, method="ML").ability.round(3).tolist()
-        [0.0, 8.0]
+        >>> answers = Responses.from_dense([[0, 0], [1, 1]], items=["easy", "hard"])
         >>> estimate_abilities(bank, answers).ability.round(3).tolist()
-        [0.0, 0.735]
+        [-0.736, 0.736]
+        >>> estimate_abilities(bank, answers, method="ML").ability.tolist()
+        [-8.0, 8.0]
     """
     if method not in get_args(AbilityMethod):
         raise ValueError(

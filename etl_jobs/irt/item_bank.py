@@ -13,6 +13,7 @@ from etl_jobs.irt.responses import check_responses
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from etl_jobs.irt.population import Population
     from etl_jobs.irt.responses import Labels, Responses
 
 
@@ -53,6 +54,10 @@ class ItemBank:
         intercept: d of the same.
         lower: The lower asymptotes; all 0 in the 1PL and 2PL.
         upper: The upper asymptotes; all 1 but in the 4PL.
+        covariance: Of the parameters, in this order, as far as they were estimated, shape
+            (items, parameters, parameters); None where it is not known.
+        populations: The persons they were calibrated with, who scoring goes by; without any,
+            standard normal ones.
 
     Raises:
         ValueError: The lengths differ, labels repeat, or a parameter is not possible.
@@ -68,6 +73,8 @@ class ItemBank:
     intercept: FloatArray
     lower: FloatArray
     upper: FloatArray
+    covariance: FloatArray | None = None
+    populations: tuple[Population, ...] = ()
 
     def __post_init__(self) -> None:
         if self.items.ndim != 1 or len(set(self.items.tolist())) != len(self.items):
@@ -90,6 +97,12 @@ class ItemBank:
                 f"item {self.items[odd[0]]!s} runs from {self.lower[odd[0]]} to "
                 f"{self.upper[odd[0]]}; expected 0 <= lower < upper <= 1"
             )
+        if self.covariance is not None:
+            shape, size = self.covariance.shape, len(self.items)
+            if shape not in ((size, 2, 2), (size, 3, 3), (size, 4, 4)):
+                raise ValueError(
+                    f"covariance has shape {shape}; expected ({size}, parameters, parameters)"
+                )
 
     @classmethod
     def of(
@@ -99,6 +112,8 @@ class ItemBank:
         intercept: ArrayLike,
         lower: ArrayLike = 0.0,
         upper: ArrayLike = 1.0,
+        covariance: ArrayLike | None = None,
+        populations: tuple[Population, ...] = (),
     ) -> Self:
         """A bank from columns, shape (items,) each; a single number is every item's."""
         labels = np.asarray(items)
@@ -108,12 +123,21 @@ class ItemBank:
             else np.array(column, np.float64)
             for column in (discrimination, intercept, lower, upper)
         )
-        return cls(labels, slope, level, floor, ceiling)
+        spread = None if covariance is None else np.array(covariance, np.float64)
+        return cls(labels, slope, level, floor, ceiling, spread, populations)
 
     @classmethod
     def copy_of(cls, items: Items) -> Self:
         """The bank of other items, a calibration's for instance, without what else it holds."""
-        return cls.of(items.items, items.discrimination, items.intercept, items.lower, items.upper)
+        return cls.of(
+            items.items,
+            items.discrimination,
+            items.intercept,
+            items.lower,
+            items.upper,
+            getattr(items, "covariance", None),
+            getattr(items, "populations", ()),
+        )
 
     @property
     def difficulty(self) -> FloatArray:

@@ -78,7 +78,7 @@ def model_fit(
     require_memory(24.0 * margins**2, f"M2 of {length} items", "choose fewer items")
     place = places_of(items, responses)
     believed = persons_of(items, persons)
-    grid = normal_grid(believed, float((items.discrimination[place] ** 2).sum() / 4))
+    grid = normal_grid(believed, items.discrimination[place])
     weight = np.exp(grid.log_weights)
     right = tables_of(items, grid.nodes, place).probability
     pairs = np.triu_indices(length, 1)

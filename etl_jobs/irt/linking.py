@@ -6,7 +6,7 @@ the same items say a_old = a_new / A and b_old = A * b_new + B (Kolen & Brennan 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -50,15 +50,30 @@ class Link:
     criterion: float
 
     def apply(self, items: Items) -> ItemBank:
-        """The new items on the old scale, with the covariance of their parameters, if any."""
-        slope = items.discrimination / self.slope
-        return ItemBank.of(
-            items.items,
-            slope,
-            items.intercept - slope * self.intercept,
-            items.lower,
-            items.upper,
+        """The new items on the old scale, with their covariances and populations, if known.
+
+        The link itself is taken as certain: its own error adds to all items alike.
+        """
+        bank = ItemBank.copy_of(items)
+        covariance = bank.covariance
+        if covariance is not None:
+            # (a, d) -> (a / A, d - a B / A); asymptotes stay as they are.
+            turn = np.eye(covariance.shape[1])
+            turn[:2, 0] = 1 / self.slope, -self.intercept / self.slope
+            covariance = turn @ covariance @ turn.T
+        slope = bank.discrimination / self.slope
+        level = bank.intercept - slope * self.intercept
+        populations = tuple(
+            replace(
+                group,
+                mean=self.slope * group.mean + self.intercept,
+                deviation=self.slope * group.deviation,
+                mean_error=self.slope * group.mean_error,
+                deviation_error=self.slope * group.deviation_error,
+            )
+            for group in bank.populations
         )
+        return ItemBank(bank.items, slope, level, bank.lower, bank.upper, covariance, populations)
 
     def abilities(self, ability: ArrayLike) -> FloatArray:
         """Abilities of the new scale on the old one; standard errors stretch by `slope`."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from etl_jobs.irt.blocks import Block, blocks_of
-from etl_jobs.irt.calibration import Calibration
 from etl_jobs.irt.expectation import posterior
 from etl_jobs.irt.item_bank import Items, places_of, tables_of
 from etl_jobs.irt.patterns import Patterns
@@ -27,8 +26,11 @@ STANDARD_NORMAL = Normal(0.0, 1.0)
 
 # Deviations of the persons' distribution that a grid reaches to either side.
 SPAN = 8.0
-# Of the narrowest posterior there can be: a sum over nodes this close errs by exp(-40).
-_SPACING = 0.7
+# A sum over nodes in place of an integral errs by exp(-40) if they are this close, as a share of
+# the narrowest posterior there can be; and by exp(-36) if they are this close, as a share of
+# 1 / a, for the curve of an item has poles pi / a beside the axis.
+_SPACING_BY_WIDTH = 0.7
+_SPACING_BY_SLOPE = 0.55
 _FEWEST_NODES = 61
 _MOST_NODES = 2001
 
@@ -56,7 +58,7 @@ class Scale:
         self.patterns = Patterns.of(responses)
         self.blocks = blocks_of(self.patterns)
         slope = items.discrimination[self.place]
-        self.grid = normal_grid(persons, _most_information(self.patterns, slope))
+        self.grid = normal_grid(persons, slope, _most_information(self.patterns, slope))
         self.tables = tables_of(items, self.grid.nodes, self.place)
 
     def posteriors(self) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
@@ -76,7 +78,7 @@ def persons_of(items: Items, persons: Normal | Population | None) -> Normal:
     """
     if persons is not None:
         return Normal(persons.mean, persons.deviation)
-    groups = items.populations if isinstance(items, Calibration) else ()
+    groups: tuple[Population, ...] = getattr(items, "populations", ())
     if len(groups) > 1:
         labels = ", ".join(str(group.label) for group in groups)
         raise ValueError(
@@ -86,21 +88,28 @@ def persons_of(items: Items, persons: Normal | Population | None) -> Normal:
     return persons_of(items, groups[0]) if groups else STANDARD_NORMAL
 
 
-def normal_grid(persons: Normal, most_information: float) -> Grid:
-    """A grid that carries this distribution, close enough for posteriors this narrow.
+def normal_grid(persons: Normal, slope: FloatArray, most_information: float | None = None) -> Grid:
+    """A grid that carries this distribution, close enough for these items' posteriors.
 
     Args:
         persons: The distribution of abilities.
-        most_information: The largest that answers can add about any person.
+        slope: The items' discriminations.
+        most_information: The largest that answers can add about any person; by default that of
+            answers to all items.
     """
+    if most_information is None:
+        most_information = float((slope**2).sum() / 4)
     narrowest = 1 / np.sqrt(1 + most_information * persons.deviation**2)
-    nodes = 1 + 2 * int(np.ceil(SPAN / (_SPACING * narrowest)))
-    standard = np.linspace(-SPAN, SPAN, min(max(nodes, _FEWEST_NODES), _MOST_NODES))
-    log_density = -0.5 * standard**2
-    return Grid(
-        persons.mean + persons.deviation * standard,
-        log_density - np.log(np.exp(log_density).sum()),
-    )
+    steepest = max(float(np.abs(slope).max(initial=0.0)) * persons.deviation, 1e-9)
+    spacing = min(_SPACING_BY_WIDTH * narrowest, _SPACING_BY_SLOPE / steepest)
+    nodes = 1 + 2 * int(np.ceil(SPAN / spacing))
+    return spread_grid(persons, min(max(nodes, _FEWEST_NODES), _MOST_NODES))
+
+
+def spread_grid(persons: Normal, nodes: int) -> Grid:
+    """A grid of so many abilities that carries this distribution."""
+    standard = Grid.standard_normal(nodes, SPAN)
+    return Grid(persons.mean + persons.deviation * standard.nodes, standard.log_weights)
 
 
 def _most_information(patterns: Patterns, slope: FloatArray) -> float:

@@ -70,9 +70,7 @@ def summed_score_fit(
     if length < 3:
         raise ValueError(f"S-X2 compares scores of three items or more; there are {length}")
     place = places_of(items, responses)
-    grid = normal_grid(
-        persons_of(items, persons), float((items.discrimination[place] ** 2).sum() / 4)
-    )
+    grid = normal_grid(persons_of(items, persons), items.discrimination[place])
     right = tables_of(items, grid.nodes, place).probability
     score = answers.sum(axis=1, dtype=np.int64)
     persons_at = np.bincount(score, minlength=length + 1)[1:length].astype(np.float64)

@@ -130,6 +130,12 @@ def test_two_calibrations_of_different_persons_meet_on_one_scale() -> None:
 
     found = irt.link(new, old)
 
+    # An item's curve on the old scale errs at an ability as its curve on the new one did.
+    linked = found.apply(new).covariance
+    assert linked is not None
+    at_origin = np.array([found.intercept, 1.0])
+    error = np.einsum("m,imn,n->i", at_origin, linked, at_origin)
+    assert error == pytest.approx(new.covariance[:, 1, 1])
     assert len(found.items) == 15
     assert found.slope == pytest.approx(1.3, abs=0.08)
     assert found.intercept == pytest.approx(0.6, abs=0.08)
