@@ -13,12 +13,11 @@ from etl_jobs.errors import CalibrationError
 from etl_jobs.product import File, Product
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pyarrow import ChunkedArray, Table
 
     from etl_jobs.irt import Calibration, Responses
-    from etl_jobs.report import ReportData
     from gcp_accessor.query_result import QueryResult
 
 QUERIES = ("calibrate/responses", "calibrate/items", "calibrate/rejected")
@@ -35,7 +34,6 @@ PARAMETERS = (
 # Far more than the standard errors warrant, and coarse enough that the last bits of a sum,
 # which differ between processors, are not published.
 _DECIMALS = 6
-_BINS = 40
 # What a terminal is shown of the items; the report shows the rest.
 _LISTED = 10
 _WIDEST_NAME = 40
@@ -48,6 +46,7 @@ def produce(results: Mapping[str, QueryResult], settings: Mapping[str, object]) 
         CalibrationError: there are too few answers, or the fit did not converge.
     """
     from etl_jobs import irt
+    from etl_jobs.calibration_report import item_flags, report_of
     from etl_jobs.report import render
 
     responses = _responses(results["calibrate/responses"].to_arrow())
@@ -57,9 +56,11 @@ def produce(results: Mapping[str, QueryResult], settings: Mapping[str, object]) 
     except irt.CalibrationError as error:
         raise CalibrationError(f"calibrate: {error}. Nothing was published") from error
     names = {row["item_id"]: row for row in results["calibrate/items"]}
-    items = _item_table(fitted, [names.get(str(item), {}) for item in fitted.items])
+    fit, _ = irt.mean_squares(fitted, responses)
+    flags = item_flags(fitted, fit)
+    items = _item_table(fitted, [names.get(str(item), {}) for item in fitted.items], flags)
     rejected = {str(row["reason"]): row["answers"] for row in results["calibrate/rejected"]}
-    figures = _figures(fitted, responses)
+    figures = _figures(fitted, responses, flags)
     content = {
         "schema_version": 1,
         "as_of": str(settings["as_of"]),
@@ -70,7 +71,7 @@ def produce(results: Mapping[str, QueryResult], settings: Mapping[str, object]) 
         **figures,
         "items": _json_rows(items),
     }
-    report = render(_report(fitted, responses, items, rejected, figures, settings))
+    report = render(report_of(fitted, responses, items, fit, rejected, figures, settings))
     return Product(
         files=(
             File("item_parameters.json", content, "json", items.num_rows),
@@ -105,7 +106,9 @@ def _codes(labels: ChunkedArray) -> tuple[Any, Any]:
     return sorted_labels, place[encoded.indices.to_numpy()].astype(np.int64)
 
 
-def _item_table(fitted: Calibration, names: list[dict[str, object]]) -> Table:
+def _item_table(
+    fitted: Calibration, names: list[dict[str, object]], flags: Sequence[tuple[str, ...]]
+) -> Table:
     """Return one row per item, as it is published."""
     import numpy as np
     import pyarrow as pa
@@ -128,7 +131,7 @@ def _item_table(fitted: Calibration, names: list[dict[str, object]]) -> Table:
             "intercept_error": rounded(fitted.intercept_error),
             "answers": pa.array(fitted.answers),
             "share_correct": rounded(fitted.right / np.maximum(fitted.answers, 1)),
-            "flags": pa.array([" ".join(flags) for flags in fitted.flags], pa.string()),
+            "flags": pa.array([" ".join(each) for each in flags], pa.string()),
         }
     )
 
@@ -139,12 +142,14 @@ def _json_rows(items: Table) -> list[dict[str, object]]:
     return [row | {"flags": str(row["flags"]).split()} for row in rows]
 
 
-def _figures(fitted: Calibration, responses: Responses) -> dict[str, Any]:
+def _figures(
+    fitted: Calibration, responses: Responses, flags: Sequence[tuple[str, ...]]
+) -> dict[str, Any]:
     """Return what the run is judged by."""
     return {
         "students": fitted.persons,
         "answers": responses.answers,
-        "flagged_items": sum(bool(flags) for flags in fitted.flags),
+        "flagged_items": sum(map(bool, flags)),
         "log_likelihood": round(fitted.log_likelihood, 4),
         "iterations": fitted.iterations,
         "converged": fitted.converged,
@@ -175,55 +180,3 @@ def _printable(name: str) -> str:
     """Return a name that keeps to its line, whatever it holds."""
     text = "".join(letter if letter.isprintable() else " " for letter in name)
     return text if len(text) <= _WIDEST_NAME else text[: _WIDEST_NAME - 1] + "…"
-
-
-def _report(
-    fitted: Calibration,
-    responses: Responses,
-    items: Table,
-    rejected: Mapping[str, Any],
-    figures: Mapping[str, Any],
-    settings: Mapping[str, object],
-) -> ReportData:
-    import numpy as np
-
-    from etl_jobs import irt
-    from etl_jobs.report import ReportData
-
-    def column(name: str) -> Any:
-        return items[name].to_pandas().to_numpy(float, na_value=np.nan)
-
-    abilities = irt.estimate_abilities(fitted, responses).ability
-    counts, edges = np.histogram(abilities, bins=_BINS, range=(-4.0, 4.0))
-    return ReportData(
-        title="Item calibration",
-        as_of=settings["as_of"],  # type: ignore[arg-type]
-        model=fitted.model,
-        converged=fitted.converged,
-        students=fitted.persons,
-        item_id=items["item_id"].to_pylist(),
-        item_name=items["item_name"].to_pylist(),
-        subject=items["subject"].to_pylist(),
-        answers=fitted.answers,
-        share_correct=column("share_correct"),
-        discrimination=column("discrimination"),
-        discrimination_se=column("discrimination_error"),
-        difficulty=column("difficulty"),
-        difficulty_se=column("difficulty_error"),
-        flags=fitted.flags,
-        theta=fitted.nodes,
-        answers_at=fitted.expected_answers,
-        right_at=fitted.expected_right,
-        ability_edges=edges,
-        ability_counts=counts,
-        information=irt.information_curve(fitted, fitted.nodes),
-        standard_error=irt.measurement_error(fitted, fitted.nodes),
-        facts={
-            **({"Attempt that counts": str(settings["attempt"])} if "attempt" in settings else {}),
-            "Priors": str(settings["priors"]),
-            "Log-likelihood": figures["log_likelihood"],
-            "Passes over the answers": figures["iterations"],
-            "Largest scaled score": figures["score"],
-        },
-        left_out=dict(rejected),
-    )
