@@ -271,6 +271,36 @@ def test_where_no_name_is_found_the_network_is_named_when_the_time_is_over(
     assert "online" in str(error.__notes__) or "network lets it through" in str(error.__notes__)
 
 
+# What takes a timeout of its own.
+TIMED: dict[str, Callable[[BigQueryAccessor], object]] = {
+    "query": lambda warehouse: warehouse.query("SELECT 1 AS n", timeout=1.5),
+    "submit": lambda warehouse: warehouse.submit("SELECT 1 AS n", timeout=1.5),
+    "key": lambda warehouse: warehouse.query("SELECT 1 AS n", timeout=1.5, idempotency_key="k"),
+    "first": lambda warehouse: warehouse.execute_query("SELECT 1 AS n", timeout=1.5),
+    "load": lambda warehouse: warehouse.load([[1]], "exams.t", schema={"n": "INT64"}, timeout=1.5),
+    "append": lambda warehouse: warehouse.load(
+        [{"n": 1}], "exams.t", if_exists="append", timeout=1.5
+    ),
+    "objects": lambda warehouse: warehouse.load("gs://bbb/a.csv", "exams.t", timeout=1.5),
+    "upsert": lambda warehouse: warehouse.upsert([{"n": 1}], "exams.t", key=["n"], timeout=1.5),
+}
+
+
+@pytest.mark.parametrize("call", TIMED)
+def test_the_timeout_of_a_call_holds_before_its_job_is_there(
+    call: str, closed_port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lead_to(closed_port, monkeypatch)
+    warehouse = BigQueryAccessor("a-project", credentials=AnonymousCredentials())
+    began = time.monotonic()
+
+    with warehouse, pytest.raises((GoogleAPIError, RequestException)) as caught:
+        TIMED[call](warehouse)
+
+    assert time.monotonic() - began < 8
+    assert "online" in str(caught.value.__notes__)
+
+
 @pytest.fixture(params=[200, 502, 403], ids=str)
 def web_page(request: pytest.FixtureRequest) -> Iterator[str]:
     """A proxy that answers everything with a page of its own."""

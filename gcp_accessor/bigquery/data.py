@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gcp_accessor.arguments import check_choice
 from gcp_accessor.backends import FileFormat, LoadSettings
+from gcp_accessor.backends.time_limit import within
 from gcp_accessor.bigquery.connection import Connection
 from gcp_accessor.bigquery.uploads import is_uri, objects_format, upload
 from gcp_accessor.type_names import columns
@@ -82,7 +83,7 @@ class Data(Connection):
         )
 
         def table_schema() -> tuple[Column, ...] | None:
-            there = None if if_exists == "replace" else self._found(name)
+            there = None if if_exists == "replace" else self._found(name, settings.timeout)
             return None if there is None else there.schema
 
         known = None if schema is None else columns(schema)
@@ -117,11 +118,12 @@ class Data(Connection):
         """Copy a table or, named with its `$YYYYMMDD`, one day; at once or not at all."""
         self._backend.copy(self._name(source), self._name(destination), if_exists)
 
-    def _found(self, name: TableName) -> Table | None:
+    def _found(self, name: TableName, timeout: float | None) -> Table | None:
         from google.api_core.exceptions import NotFound
 
         try:
-            return self._backend.table(name.whole)
+            with within(timeout):
+                return self._backend.table(name.whole)
         except NotFound:
             return None
 

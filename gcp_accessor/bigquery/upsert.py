@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from gcp_accessor.backends import Changes, LoadSettings, Parameter, Statement
+from gcp_accessor.backends.time_limit import within
 from gcp_accessor.bigquery.data import Data, names
 from gcp_accessor.bigquery.merge import TIMES, Merge
 from gcp_accessor.bigquery.queries import Queries
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger("gcp_accessor")
 # Should this process die before it removes its staged rows, BigQuery does.
 _STAGED_LIFE = timedelta(hours=24)
+# What that may take if the caller's own time is limited, be it over or not.
+_REMOVAL_SECONDS = 20.0
 _MAX_ERRORS = 10
 _NO_KEYS = frozenset({"STRUCT", "JSON", "GEOGRAPHY"})
 
@@ -94,7 +97,7 @@ class Upserts(Queries, Data):
             raise ValueError(f"{name} is one day of a table; rows are upserted into the whole")
         clock = _Clock(self._timeout(timeout))
         labels = {**self.labels, **(labels or {})}
-        there = self._found(name)
+        there = self._found(name, clock.left())
         staging = LoadSettings(
             TableName(f"upsert_{secrets.token_hex(16)}", name.dataset, name.project),
             "ndjson",
@@ -106,12 +109,13 @@ class Upserts(Queries, Data):
         known = None if schema is None else columns(schema)
         table_schema = None if there is None else there.schema
         key = names("key", key)
-        with self._removed_afterwards(staging.table):
+        with self._removed_afterwards(staging):
             sent = self._send(data, format, known, lambda: table_schema, staging)
-            staged = sent.schema or self._backend.table(staging.table).schema
+            staged = sent.schema or self._staged(staging.table, clock)
             merge = _merge(name, staging.table, key, staged, sent.present, there)
             if there is None:
-                self._make(name, staged, partition_by, names("cluster_by", cluster_by))
+                with within(clock.left()):
+                    self._make(name, staged, partition_by, names("cluster_by", cluster_by))
             if not sent.rows:
                 return Changes()
             self._check_keys(merge, clock, labels)
@@ -129,20 +133,25 @@ class Upserts(Queries, Data):
         return merged.stats.changes or Changes()
 
     @contextmanager
-    def _removed_afterwards(self, staged: TableName) -> Iterator[None]:
+    def _removed_afterwards(self, staging: LoadSettings) -> Iterator[None]:
         from google.api_core.exceptions import GoogleAPIError, NotFound
 
         try:
             yield
         finally:
             try:
-                self._backend.delete_table(staged)
+                with within(None if staging.timeout is None else _REMOVAL_SECONDS):
+                    self._backend.delete_table(staging.table)
             except NotFound:
                 # The load failed before it made the table.
                 pass
             except (GoogleAPIError, OSError) as error:
                 # The rows are merged, or another error is on its way: neither is to be hidden.
-                _LOGGER.warning("the staged rows in %s stay for a day: %s", staged, error)
+                _LOGGER.warning("the staged rows in %s stay for a day: %s", staging.table, error)
+
+    def _staged(self, name: TableName, clock: _Clock) -> tuple[Column, ...]:
+        with within(clock.left()):
+            return self._backend.table(name).schema
 
     def _make(
         self,

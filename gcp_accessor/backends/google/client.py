@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from google.cloud import bigquery
 
+from gcp_accessor.backends.time_limit import seconds_left
+
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
 
@@ -26,7 +28,8 @@ class BoundedClient(bigquery.Client):
 
     Args:
         patience: What stands for Google's own retry; None leaves that.
-        seconds: How long a request, with its repetitions, may take at most.
+        seconds: How long a request, with its repetitions, may take at most. `within` may leave
+            it less.
         options: Of `google.cloud.bigquery.Client`.
     """
 
@@ -39,32 +42,37 @@ class BoundedClient(bigquery.Client):
         """Start a query, as Google's client does."""
         # Whatever starts a job anew that BigQuery gave up also repeats requests: for ten
         # minutes, of which neither a limit nor the caller's own retry is told.
-        if self._patience is not None or self._seconds is not None:
+        if self._patience is not None or self._limits():
             options["job_retry"] = None
         return super().query(*arguments, **options)
 
     def load_table_from_file(self, *arguments: Any, **options: Any) -> bigquery.LoadJob:
         """Start a load of a file, as Google's client does."""
-        options.setdefault("timeout", REQUEST_SECONDS)
+        limits = self._limits()
+        options.setdefault("timeout", min([*limits, REQUEST_SECONDS]))
         start = super().load_table_from_file
         if self._patience is not None:
             # An upload knows no `Retry`: with one, all of it is repeated, under the same job id.
-            once = self._repeated(self._patience)(start)
+            once = self._bounded(self._patience)(start)
             options |= {"rewind": True, "num_retries": 0}
             job: bigquery.LoadJob = once(*arguments, **options)
             return job
-        if self._seconds is not None:
+        if limits:
             # Its pauses are 1, 2, 4, ... seconds.
-            options["num_retries"] = min(int(math.log2(self._seconds + 1)), _UPLOAD_REPETITIONS)
+            options["num_retries"] = min(int(math.log2(min(limits) + 1)), _UPLOAD_REPETITIONS)
         return start(*arguments, **options)
 
     def _call_api(self, retry: Retry | None, *arguments: Any, **options: Any) -> Any:
         if options.get("timeout") is None:
-            options["timeout"] = min(self._seconds or REQUEST_SECONDS, REQUEST_SECONDS)
-        return super()._call_api(retry and self._repeated(retry), *arguments, **options)
+            options["timeout"] = min([*self._limits(), REQUEST_SECONDS])
+        return super()._call_api(retry and self._bounded(retry), *arguments, **options)
 
-    def _repeated(self, retry: Retry) -> Retry:
+    def _bounded(self, retry: Retry) -> Retry:
         chosen = self._patience or retry
         # A wait that must end sooner says so by the retry's own limit.
-        limits = [each for each in (chosen.timeout, retry.timeout, self._seconds) if each]
+        own = [each for each in (chosen.timeout, retry.timeout) if each]
+        limits = [*own, *self._limits()]
         return chosen.with_timeout(min(limits)) if limits else chosen
+
+    def _limits(self) -> list[float]:
+        return [each for each in (self._seconds, seconds_left()) if each is not None]

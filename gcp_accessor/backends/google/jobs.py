@@ -23,10 +23,15 @@ _RETRY_SECONDS = 600.0
 _RETRY = bigquery.DEFAULT_RETRY
 
 
-def wait_for(job: Any, timeout: float | None) -> None:
-    """Wait for the job's end; cancel it on a timeout and on Ctrl-C."""
+def wait_for(job: Any, timeout: float | None, began: float | None = None) -> None:
+    """Wait for the job's end; cancel it on a timeout and on Ctrl-C.
+
+    Args:
+        began: When the timeout began to run, on the monotonic clock; by default now.
+    """
+    left = timeout if timeout is None or began is None else left_of(timeout, began)
     try:
-        wait(job, timeout)
+        wait(job, left)
     except KeyboardInterrupt as interrupt:
         interrupt.add_note(f"The job {job.job_id} {cancel(job)}.")
         raise
@@ -56,6 +61,11 @@ def wait(job: Any, timeout: float | None) -> None:
         if reason_of(error) != "stopped":
             raise
         raise _stopped(job, error) from error
+
+
+def left_of(timeout: float, began: float) -> float:
+    """Return how many seconds of a timeout are left; it began on the monotonic clock."""
+    return max(began + timeout - time.monotonic(), 0.0)
 
 
 def out_of_time(job: Any, timeout: float) -> QueryTimeout:

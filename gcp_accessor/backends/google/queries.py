@@ -14,6 +14,7 @@ from gcp_accessor.backends import Estimate, Statement
 from gcp_accessor.backends.google.advice import advice
 from gcp_accessor.backends.google.cursor import GoogleCursor
 from gcp_accessor.backends.google.jobs import (
+    left_of,
     out_of_time,
     over_limit,
     reason_of,
@@ -30,6 +31,7 @@ from gcp_accessor.backends.google.schema import (
     time_partitioning,
 )
 from gcp_accessor.backends.google.transfers import WRITE
+from gcp_accessor.backends.time_limit import within
 from gcp_accessor.errors import QueryTimeout
 
 if TYPE_CHECKING:
@@ -49,15 +51,17 @@ class Queries:
 
     def run(self, statement: Statement) -> GoogleCursor:
         """Run one statement to its end, on the server's side cancelled when its time is out."""
+        began = time.monotonic()
         with advice(), _limit_in_our_words(statement):
-            job = self._start(statement, {})
-            wait_for(job, statement.timeout)
+            with within(statement.timeout):
+                job = self._start(statement, {})
+            wait_for(job, statement.timeout, began)
             return self._cursor(job, statement)
 
     def submit(self, statement: Statement) -> GoogleQuery:
         """Start one statement."""
         began = time.monotonic()
-        with advice(), _limit_in_our_words(statement):
+        with advice(), _limit_in_our_words(statement), within(statement.timeout):
             # A job that the client starts anew has another id, which nobody would know.
             job = self._start(statement, {"job_retry": None})
         return GoogleQuery(self, job, statement, began)
@@ -192,7 +196,7 @@ class GoogleQuery:
         if allowed is None:
             wait(self._job, timeout)
             return
-        left = max(self._began + allowed - time.monotonic(), 0.0)
+        left = left_of(allowed, self._began)
         try:
             wait(self._job, left if timeout is None else min(timeout, left))
         except QueryTimeout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from uuid import uuid4
 
@@ -22,6 +23,7 @@ from gcp_accessor.backends.google.schema import (
     table_reference,
     time_partitioning,
 )
+from gcp_accessor.backends.time_limit import within
 from gcp_accessor.errors import LoadFailed
 
 if TYPE_CHECKING:
@@ -46,38 +48,33 @@ class Transfers:
         """Send an open file and return the rows it added."""
         size = file.seek(0, 2)
         file.seek(0)
-        with advice():
-            self._prepare(settings)
-            mine = _asked(settings, ())
-            job = self._load_once(
-                lambda job_id: self.client.load_table_from_file(
-                    file,
-                    table_reference(settings.table, self.client.project),
-                    size=size if size <= _ONE_REQUEST_BYTES else None,
-                    job_id=job_id,
-                    job_config=self._load_config(settings, mine),
-                ),
-                settings,
-                mine,
-            )
-            return self._loaded(job, settings, file)
+        mine = _asked(settings, ())
+        return self._load(
+            lambda job_id: self.client.load_table_from_file(
+                file,
+                table_reference(settings.table, self.client.project),
+                size=size if size <= _ONE_REQUEST_BYTES else None,
+                job_id=job_id,
+                job_config=self._load_config(settings, mine),
+            ),
+            settings,
+            mine,
+            file,
+        )
 
     def load_uris(self, uris: Sequence[str], settings: LoadSettings) -> int:
         """Let BigQuery read the objects itself and return the rows they added."""
-        with advice():
-            self._prepare(settings)
-            mine = _asked(settings, uris)
-            job = self._load_once(
-                lambda job_id: self.client.load_table_from_uri(
-                    list(uris),
-                    table_reference(settings.table, self.client.project),
-                    job_id=job_id,
-                    job_config=self._load_config(settings, mine),
-                ),
-                settings,
-                mine,
-            )
-            return self._loaded(job, settings)
+        mine = _asked(settings, uris)
+        return self._load(
+            lambda job_id: self.client.load_table_from_uri(
+                list(uris),
+                table_reference(settings.table, self.client.project),
+                job_id=job_id,
+                job_config=self._load_config(settings, mine),
+            ),
+            settings,
+            mine,
+        )
 
     def export(self, table: TableName, uri: str, format: FileFormat, compress: bool) -> None:
         """Let BigQuery write the table to Cloud Storage."""
@@ -132,6 +129,30 @@ class Transfers:
                 raise
             return self.client.get_job(made_up, location=location)
 
+    def _load(
+        self,
+        start: Callable[[str], bigquery.LoadJob],
+        settings: LoadSettings,
+        mine: str,
+        file: BinaryIO | None = None,
+    ) -> int:
+        began = time.monotonic()
+        with advice():
+            with within(settings.timeout):
+                self._prepare(settings)
+                job = self._load_once(start, settings, mine)
+            try:
+                wait_for(job, settings.timeout, began)
+            except exceptions.GoogleAPICallError as error:
+                # Other reasons are not about the rows: a missing table, a role, a full one.
+                if reason_of(error) != "invalid":
+                    raise
+                raise LoadFailed(
+                    f"nothing was loaded into {settings.table}: {job.error_result['message']}",
+                    wrong_rows(job.error_result, job.errors or (), file),
+                ) from error
+            return job.output_rows or 0
+
     def _load_once(
         self, start: Callable[[str], Any], settings: LoadSettings, mine: str
     ) -> bigquery.LoadJob:
@@ -179,21 +200,6 @@ class Transfers:
         if settings.timeout is not None:
             config.job_timeout_ms = server_milliseconds(settings.timeout)
         return config
-
-    def _loaded(
-        self, job: bigquery.LoadJob, settings: LoadSettings, file: BinaryIO | None = None
-    ) -> int:
-        try:
-            wait_for(job, settings.timeout)
-        except exceptions.GoogleAPICallError as error:
-            # Other reasons are not about the rows: a missing table, a role, a full one.
-            if reason_of(error) != "invalid":
-                raise
-            raise LoadFailed(
-                f"nothing was loaded into {settings.table}: {job.error_result['message']}",
-                wrong_rows(job.error_result, job.errors or (), file),
-            ) from error
-        return job.output_rows or 0
 
 
 def _asked(settings: LoadSettings, uris: Sequence[str]) -> str:
