@@ -48,5 +48,10 @@ def test_item_response_theory_is_numpy_and_scipy_alone() -> None:
     allowed = {"numpy", "scipy", "etl_jobs.irt", "__future__", *sys.stdlib_module_names}
 
     for path in files("etl_jobs/irt"):
+        # What scikit-learn alone asks of an estimator is said in its own words.
+        also = {"sklearn"} if path.stem == "estimator" else set()
         for name in imports(path):
-            assert name.split(".")[0] in allowed or name.startswith("etl_jobs.irt"), (path, name)
+            assert name.split(".")[0] in allowed | also or name.startswith("etl_jobs.irt"), (
+                path,
+                name,
+            )

@@ -20,8 +20,9 @@ Calibrate items from answers, then place persons on their scale:
 from etl_jobs.irt.abilities import Abilities, AbilityMethod, estimate_abilities
 from etl_jobs.irt.calibration import MODELS, Calibration, Model
 from etl_jobs.irt.dif_likelihood import LikelihoodRatio, likelihood_ratio
-from etl_jobs.irt.errors import CalibrationError, NotConverged, TooFewResponses
+from etl_jobs.irt.errors import CalibrationError, NotConverged, NotFitted, TooFewResponses
 from etl_jobs.irt.estimation import PopulationKind, calibrate
+from etl_jobs.irt.estimator import ItemResponseModel
 from etl_jobs.irt.exchange import (
     items_from_catsim_csv,
     items_from_mirt_csv,
@@ -48,7 +49,7 @@ from etl_jobs.irt.population import Population
 from etl_jobs.irt.priors import DEFAULT_PRIORS, Beta, LogNormal, Normal, Priors
 from etl_jobs.irt.residual_correlations import LocalDependence, local_dependence
 from etl_jobs.irt.responses import Responses
-from etl_jobs.irt.scoring import held_out_log_loss, log_likelihood, predict
+from etl_jobs.irt.scoring import held_out_log_loss, log_likelihood, predict, predict_all
 from etl_jobs.irt.stratified_odds import MantelHaenszel, mantel_haenszel
 from etl_jobs.irt.summed_scores import SummedScoreFit, summed_score_fit
 
@@ -74,6 +75,7 @@ __all__ = [
     "Items",
     "log_likelihood",
     "predict",
+    "predict_all",
     "held_out_log_loss",
     "mean_squares",
     "MeanSquares",
@@ -85,6 +87,7 @@ __all__ = [
     "LocalDependence",
     "model_fit",
     "ModelFit",
+    "ItemResponseModel",
     "OnlineAbility",
     "Belief",
     "items_to_json",
@@ -110,4 +113,5 @@ __all__ = [
     "CalibrationError",
     "TooFewResponses",
     "NotConverged",
+    "NotFitted",
 ]

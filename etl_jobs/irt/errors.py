@@ -13,3 +13,10 @@ class TooFewResponses(CalibrationError):
 
 class NotConverged(CalibrationError):
     """The search ended before the likelihood's slope vanished."""
+
+
+class NotFitted(ValueError, AttributeError):
+    """The model is asked about items before it has seen any answers.
+
+    Of the same kinds as scikit-learn's NotFittedError, so that what catches one catches both.
+    """

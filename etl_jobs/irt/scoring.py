@@ -8,7 +8,8 @@ import numpy as np
 
 from etl_jobs.irt.blocks import mean_at_answers
 from etl_jobs.irt.item_bank import places_of, tables_of
-from etl_jobs.irt.products import dot
+from etl_jobs.irt.memory import require_memory
+from etl_jobs.irt.products import dot, product
 from etl_jobs.irt.scale import Scale, persons_of
 
 if TYPE_CHECKING:
@@ -73,6 +74,37 @@ def predict(
         chance[rows] = mean_at_answers(
             weight, pattern[rows] - part.start, table.probability, item[rows], ones
         )[:, 0]
+    return chance
+
+
+def predict_all(
+    items: Items, known: Responses, *, persons: Normal | Population | None = None
+) -> FloatArray:
+    """How likely each person is right on each of the items, shape (persons, items).
+
+    Given what the person answered, and averaged over what is still open about ability.
+
+    Args:
+        items: A `Calibration`, or any items with known parameters.
+        known: The answers to learn the persons from.
+        persons: How abilities are distributed beforehand; by default as the calibration found,
+            or standard normal.
+
+    Raises:
+        ValueError: An answered item is not calibrated.
+        MemoryError: The matrix would not fit; the message says how much it takes.
+    """
+    size = 8.0 * len(known.persons) * len(items.items)
+    require_memory(size, "a matrix of persons by items", "predict some persons at a time")
+    scale = Scale(items, known, persons_of(items, persons))
+    table = tables_of(items, scale.grid.nodes, np.arange(len(items.items))).probability
+    by_pattern = np.argsort(scale.patterns.of_person, kind="stable")
+    pattern = scale.patterns.of_person[by_pattern]
+    chance = np.empty((len(known.persons), len(items.items)))
+    for part, weight, _ in scale.posteriors():
+        first, last = np.searchsorted(pattern, (part.start, part.stop))
+        expected = product(weight, np.ascontiguousarray(table.T))
+        chance[by_pattern[first:last]] = expected[pattern[first:last] - part.start]
     return chance
 
 
