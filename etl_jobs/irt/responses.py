@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from etl_jobs.irt.memory import require_memory
+from etl_jobs.irt.spans import cached_spans
 
 Labels = NDArray[Any]
 
@@ -79,8 +80,8 @@ class Responses:
         if not answered.all():
             right = right[answered]
             person_code, item_code = person_code[answered], item_code[answered]
-        key = person_code * max(len(items_), 1) + item_code
-        if len(key) and not np.all(key[1:] > key[:-1]):
+        if not _in_order(person_code, item_code):
+            key = person_code * np.int64(max(len(items_), 1)) + item_code
             order = np.argsort(key)
             key, right = key[order], right[order]
             twice = np.flatnonzero(key[1:] == key[:-1])
@@ -93,7 +94,7 @@ class Responses:
             person_code, item_code = np.divmod(key, max(len(items_), 1))
         start = np.zeros(len(persons_) + 1, np.int64)
         np.cumsum(np.bincount(person_code, minlength=len(persons_)), out=start[1:])
-        return cls(persons_, items_, start, item_code.astype(np.int32), right.astype(np.uint8))
+        return cls(persons_, items_, start, item_code.astype(np.int32), right.view(np.uint8))
 
     @classmethod
     def from_dense(
@@ -128,15 +129,19 @@ class Responses:
             f"a matrix of {rows:,} x {columns:,} answers",
             "give a log of the answers there are to Responses.from_long, or fewer persons",
         )
-        right = _as_correct(values.ravel(), columns)
-        cells = np.flatnonzero(right >= 0)
-        person, item = np.divmod(cells, max(columns, 1))
-        return cls.from_long(
-            person,
+        right = _as_correct(values.ravel(), columns).reshape(rows, columns)
+        answered = right >= 0
+        start = np.zeros(rows + 1, np.int64)
+        np.cumsum(np.count_nonzero(answered, axis=1), out=start[1:])
+        item = np.empty(start[-1], np.int32)
+        for part in cached_spans(rows, max(columns, 1)):
+            item[start[part.start] : start[part.stop]] = np.nonzero(answered[part])[1]
+        return cls(
+            _as_labels("person", np.arange(rows) if persons is None else persons),
+            _as_labels("item", np.arange(columns) if items is None else items),
+            start,
             item,
-            right[cells],
-            persons=np.arange(rows) if persons is None else persons,
-            items=np.arange(columns) if items is None else items,
+            right[answered].view(np.uint8),
         )
 
     @property
@@ -197,14 +202,19 @@ def _as_correct(correct: ArrayLike, columns: int | None = None) -> NDArray[np.in
         return values.astype(np.int8)
     if values.dtype.kind not in "iuf":
         values = _as_numbers(values, columns)
+    right: NDArray[np.int8] = (values == 1).astype(np.int8)
+    known = (values == 0) | (right == 1)
+    if known.all():
+        return right
     missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
-    odd = np.flatnonzero(~((values == 0) | (values == 1) | missing))
+    odd = np.flatnonzero(~(known | missing))
     if odd.size:
         raise ValueError(
             f"correct is {values[odd[0]]} in {_place(odd[0], columns)} ({odd.size} such "
             f"{'rows' if columns is None else 'cells'}); expected 1, 0 or missing"
         )
-    return np.where(missing, -1, values == 1).astype(np.int8)
+    right[missing] = -1
+    return right
 
 
 def _as_numbers(values: NDArray[Any], columns: int | None) -> NDArray[np.float64]:
@@ -232,25 +242,42 @@ def _place(row: int, columns: int | None) -> str:
 
 def _as_codes(
     what: str, values: ArrayLike, labels: ArrayLike | None
-) -> tuple[NDArray[np.int64], Labels]:
+) -> tuple[NDArray[np.integer], Labels]:
     """Each value's index among the labels, and the labels."""
     column = np.asarray(values)
     if column.ndim != 1:
         raise ValueError(f"{what} has shape {column.shape}; expected one value for each answer")
     if labels is None:
         return _rank(what, column)
-    known = np.asarray(labels)
-    if known.ndim != 1:
-        raise ValueError(f"the {what} labels have shape {known.shape}; expected one column")
-    if len(np.unique(known)) != len(known):
-        raise ValueError(f"the {what} labels are not distinct")
+    known = _as_labels(what, labels)
     if column.dtype.kind not in "iu" and column.size:
         raise ValueError(f"{what} holds {column.dtype}; beside labels it is their integer index")
     if column.size and (column.min() < 0 or column.max() >= len(known)):
         raise ValueError(
             f"{what} runs from {column.min()} to {column.max()}, with {len(known)} labels"
         )
-    return column.astype(np.int64), known
+    # As they are, if they are wide enough: a copy of each would be most of the memory.
+    return column.astype(np.int64 if column.dtype.kind == "u" else column.dtype, copy=False), known
+
+
+def _as_labels(what: str, labels: ArrayLike) -> Labels:
+    known = np.asarray(labels)
+    if known.ndim != 1:
+        raise ValueError(f"the {what} labels have shape {known.shape}; expected one column")
+    if len(np.unique(known)) != len(known):
+        raise ValueError(f"the {what} labels are not distinct")
+    return known
+
+
+def _in_order(person: NDArray[np.integer], item: NDArray[np.integer]) -> bool:
+    """Whether every row is beyond the last, by person and then by item."""
+    for part in cached_spans(max(len(person) - 1, 0), 8):
+        ahead = slice(part.start + 1, part.stop + 1)
+        beyond = person[ahead] > person[part]
+        beyond |= (person[ahead] == person[part]) & (item[ahead] > item[part])
+        if not beyond.all():
+            return False
+    return True
 
 
 def _rank(what: str, column: Labels) -> tuple[NDArray[np.int64], Labels]:
