@@ -1,13 +1,21 @@
 """How hard each item is and how well it tells students apart, with a report for people.
 
-A two-parameter logistic model of the answers that count, fitted by marginal maximum a
-posteriori. Rows in, files out: reading and publishing are `run`'s.
+A logistic model of the answers that count, fitted by marginal maximum a posteriori. Rows in, files
+out: reading and publishing are `run`'s.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from etl_jobs.calibration_anchors import NO_ANCHOR, anchors_of, settle
+from etl_jobs.calibration_items import (
+    DECIMALS,
+    ITEM_PARAMETERS,
+    item_table,
+    json_rows,
+    parameter_rows,
+)
 from etl_jobs.contract import JobParameter
 from etl_jobs.errors import CalibrationError
 from etl_jobs.product import File, Product
@@ -18,10 +26,23 @@ if TYPE_CHECKING:
     from pyarrow import ChunkedArray, Table
 
     from etl_jobs.irt import Calibration, Responses
-    from gcp_accessor.query_result import QueryResult
+    from etl_jobs.product import Work
+
+__all__ = ["OUTPUT", "PARAMETERS", "QUERIES", "STEPS", "produce", "settle"]
 
 QUERIES = ("calibrate/responses", "calibrate/items", "calibrate/rejected")
+STEPS = (
+    *("calibrate/answers", "calibrate/students"),
+    *("calibrate/sample", "calibrate/expectation"),
+)
 PARAMETERS = (
+    JobParameter(
+        "model",
+        "STRING",
+        "of items: 1PL and Rasch are alike in discrimination, 3PL and 4PL can be guessed",
+        default="2PL",
+        one_of=("Rasch", "1PL", "2PL", "3PL", "4PL"),
+    ),
     JobParameter(
         "priors",
         "STRING",
@@ -29,18 +50,32 @@ PARAMETERS = (
         default="default",
         one_of=("default", "none"),
     ),
+    JobParameter(
+        "anchor",
+        "STRING",
+        "the run whose items keep their parameters, so that the scale stays: latest, or a run",
+        default=NO_ANCHOR,
+    ),
+    JobParameter(
+        "engine",
+        "STRING",
+        "where answers are gone through; auto is the warehouse beyond 30 million of them",
+        default="auto",
+        one_of=("auto", "memory", "warehouse"),
+    ),
 )
+OUTPUT = ITEM_PARAMETERS
 
-# Far more than the standard errors warrant, and coarse enough that the last bits of a sum,
-# which differ between processors, are not published.
-_DECIMALS = 6
+# Beyond it the warehouse goes through the answers: in memory, reading them takes about 100 bytes
+# each for a while.
+MOST_ANSWERS_IN_MEMORY = 30_000_000
 # What a terminal is shown of the items; the report shows the rest.
 _LISTED = 10
 _WIDEST_NAME = 40
 
 
-def produce(results: Mapping[str, QueryResult], settings: Mapping[str, object]) -> Product:
-    """Return the item parameters as JSON and csv.gz, and the report.
+def produce(work: Work) -> Product:
+    """Return the item parameters as JSON, csv.gz and rows, and the report.
 
     Raises:
         CalibrationError: there are too few answers, or the fit did not converge.
@@ -49,27 +84,37 @@ def produce(results: Mapping[str, QueryResult], settings: Mapping[str, object]) 
     from etl_jobs.calibration_report import item_flags, report_of
     from etl_jobs.report import render
 
-    responses = _responses(results["calibrate/responses"].to_arrow())
-    priors = irt.DEFAULT_PRIORS if settings["priors"] == "default" else None
+    settings = work.settings
+    names = {str(row["item_id"]): row for row in work.query("calibrate/items")}
+    engine = _engine(settings, sum(int(str(row["answers"])) for row in names.values()))
     try:
-        fitted = irt.calibrate(responses, priors=priors)
+        fitted, responses = _fit(work, names, engine)
     except irt.CalibrationError as error:
         raise CalibrationError(f"calibrate: {error}. Nothing was published") from error
-    names = {row["item_id"]: row for row in results["calibrate/items"]}
     fit, _ = irt.mean_squares(fitted, responses)
     flags = item_flags(fitted, fit)
-    items = _item_table(fitted, [names.get(str(item), {}) for item in fitted.items], flags)
-    rejected = {str(row["reason"]): row["answers"] for row in results["calibrate/rejected"]}
-    figures = _figures(fitted, responses, flags)
+    items = item_table(fitted, [names.get(str(item), {}) for item in fitted.items], flags)
+    rejected = {str(row["reason"]): row["answers"] for row in work.query("calibrate/rejected")}
+    figures = _figures(fitted, engine, flags)
+    (population,) = fitted.populations
     content = {
         "schema_version": 1,
         "as_of": str(settings["as_of"]),
         "model": fitted.model,
-        "parametrisation": "P(right) = 1 / (1 + exp(-discrimination * (ability - difficulty)))",
-        "scale": "abilities of the students have mean 0 and standard deviation 1",
+        "parametrisation": _parametrisation(fitted),
+        "scale": _scale(str(settings["anchor"])),
+        "anchor_run": None if settings["anchor"] == NO_ANCHOR else settings["anchor"],
+        "populations": [
+            {
+                "label": None,
+                "persons": population.persons,
+                "mean": round(population.mean, DECIMALS),
+                "deviation": round(population.deviation, DECIMALS),
+            }
+        ],
         "settings": {name: str(value) for name, value in settings.items()},
         **figures,
-        "items": _json_rows(items),
+        "items": json_rows(items),
     }
     report = render(report_of(fitted, responses, items, fit, rejected, figures, settings))
     return Product(
@@ -78,9 +123,63 @@ def produce(results: Mapping[str, QueryResult], settings: Mapping[str, object]) 
             File("item_parameters.csv.gz", items, "csv.gz", items.num_rows),
             File("report.html", report.encode(), "bytes"),
         ),
+        table=parameter_rows(fitted, items, settings["as_of"]),  # type: ignore[arg-type]
         metrics=figures,
-        notes=_notes(items, figures),
+        notes=_notes(fitted.model, items, figures),
     )
+
+
+def _engine(settings: Mapping[str, object], answers: int) -> str:
+    if settings["engine"] != "auto":
+        return str(settings["engine"])
+    return "warehouse" if answers > MOST_ANSWERS_IN_MEMORY else "memory"
+
+
+def _fit(
+    work: Work, names: Mapping[str, Mapping[str, object]], engine: str
+) -> tuple[Calibration, Responses]:
+    """Return the calibration, and the answers to show abilities by."""
+    from etl_jobs import irt
+
+    settings, anchor = work.settings, str(work.settings["anchor"])
+    priors = irt.DEFAULT_PRIORS if settings["priors"] == "default" else None
+    model: irt.Model = settings["model"]  # type: ignore[assignment]
+    if engine == "warehouse":
+        import numpy as np
+
+        from etl_jobs.warehouse_calibration import ItemCounts, calibrate_in_warehouse
+
+        items = sorted(names)
+        counts = ItemCounts(
+            np.array(items, object),
+            np.array([names[item]["answers"] for item in items], np.int64),
+            np.array([names[item]["correct_answers"] for item in items], np.int64),
+        )
+        fit = calibrate_in_warehouse(
+            work,
+            counts,
+            model=model,
+            priors=priors,
+            anchors=anchors_of(work.run.publication, anchor, set(items)),
+        )
+        return fit.fitted, fit.sample
+    responses = _responses(work.query("calibrate/responses").to_arrow())
+    anchors = anchors_of(work.run.publication, anchor, set(responses.items.tolist()))
+    fitted = irt.calibrate(responses, model=model, priors=priors, anchors=anchors)
+    return fitted, responses
+
+
+def _parametrisation(fitted: Calibration) -> str:
+    logistic = "1 / (1 + exp(-discrimination * (ability - difficulty)))"
+    if fitted.model not in ("3PL", "4PL"):
+        return f"P(right) = {logistic}"
+    return f"P(right) = lower_asymptote + (upper_asymptote - lower_asymptote) * {logistic}"
+
+
+def _scale(anchor: str) -> str:
+    if anchor != NO_ANCHOR:
+        return f"that of run {anchor}, whose items are held"
+    return "abilities of the students have mean 0 and standard deviation 1"
 
 
 def _responses(answers: Table) -> Responses:
@@ -106,49 +205,13 @@ def _codes(labels: ChunkedArray) -> tuple[Any, Any]:
     return sorted_labels, place[encoded.indices.to_numpy()].astype(np.int64)
 
 
-def _item_table(
-    fitted: Calibration, names: list[dict[str, object]], flags: Sequence[tuple[str, ...]]
-) -> Table:
-    """Return one row per item, as it is published."""
-    import numpy as np
-    import pyarrow as pa
-
-    def rounded(values: Any) -> Any:
-        # An infinite or undefined number has no place in a table: it is NULL.
-        finite = np.isfinite(values)
-        return pa.array(np.round(np.where(finite, values, 0.0), _DECIMALS) + 0.0, mask=~finite)
-
-    return pa.table(
-        {
-            "item_id": pa.array([str(item) for item in fitted.items], pa.string()),
-            "item_name": pa.array([row.get("item_name") for row in names], pa.string()),
-            "subject": pa.array([row.get("subject") for row in names], pa.string()),
-            "discrimination": rounded(fitted.discrimination),
-            "difficulty": rounded(fitted.difficulty),
-            "discrimination_error": rounded(fitted.discrimination_error),
-            "difficulty_error": rounded(fitted.difficulty_error),
-            "intercept": rounded(fitted.intercept),
-            "intercept_error": rounded(fitted.intercept_error),
-            "answers": pa.array(fitted.answers),
-            "share_correct": rounded(fitted.right / np.maximum(fitted.answers, 1)),
-            "flags": pa.array([" ".join(each) for each in flags], pa.string()),
-        }
-    )
-
-
-def _json_rows(items: Table) -> list[dict[str, object]]:
-    """Return the table's rows with their flags as lists."""
-    rows: list[dict[str, object]] = items.to_pylist()
-    return [row | {"flags": str(row["flags"]).split()} for row in rows]
-
-
-def _figures(
-    fitted: Calibration, responses: Responses, flags: Sequence[tuple[str, ...]]
-) -> dict[str, Any]:
+def _figures(fitted: Calibration, engine: str, flags: Sequence[tuple[str, ...]]) -> dict[str, Any]:
     """Return what the run is judged by."""
     return {
+        "engine": engine,
         "students": fitted.persons,
-        "answers": responses.answers,
+        "answers": int(fitted.answers.sum()),
+        "anchors": int(fitted.held.sum()),
         "flagged_items": sum(map(bool, flags)),
         "log_likelihood": round(fitted.log_likelihood, 4),
         "iterations": fitted.iterations,
@@ -157,11 +220,11 @@ def _figures(
     }
 
 
-def _notes(items: Table, figures: Mapping[str, Any]) -> tuple[str, ...]:
+def _notes(model: str, items: Table, figures: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what a person at a terminal should be told: a short test's items, one a line."""
     size = f"{items.num_rows:,} items, {figures['students']:,} students"
     state = f"log-likelihood {figures['log_likelihood']:,.3f} after {figures['iterations']} passes"
-    notes = [f"2PL of {size}, {figures['answers']:,} answers: {state}"]
+    notes = [f"{model} of {size}, {figures['answers']:,} answers: {state}"]
     if items.num_rows <= _LISTED:
         rows = items.to_pylist()
         names = [_printable(row["item_name"] or row["item_id"]) for row in rows]
@@ -171,6 +234,8 @@ def _notes(items: Table, figures: Mapping[str, Any]) -> tuple[str, ...]:
             f"{name:{width}}  {row['discrimination']:14.3f}  {row['difficulty']:10.3f}"
             for name, row in zip(names, rows, strict=True)
         ]
+    if figures["anchors"]:
+        notes.append(f"{figures['anchors']:,} items are anchors and keep their parameters")
     if figures["flagged_items"]:
         notes.append(f"{figures['flagged_items']:,} items are flagged; the report says why")
     return tuple(notes)

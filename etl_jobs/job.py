@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from etl_jobs.sources import Source
 
-# The jobs whose end is Python. Each module has `QUERIES`, `PARAMETERS` and `produce`.
+# The jobs whose end is Python. Each module has `QUERIES`, that it reads; `STEPS`, queries over
+# tables of its own; `PARAMETERS`; `OUTPUT`, a `Query` without SQL that describes its table, or
+# None; `settle`, which makes settings definite; and `produce`.
 PYTHON_JOBS = ("calibrate",)
 
 
@@ -40,6 +42,8 @@ class Job:
     Attributes:
         queries: The one query of a SQL job, or all that a Python job reads.
         module: The import name of a Python job, otherwise None.
+        steps: A Python job's queries over tables that it makes for itself.
+        table: The contract of the table that the job makes; None if it makes none.
     """
 
     name: str
@@ -47,11 +51,13 @@ class Job:
     queries: tuple[Query, ...]
     parameters: tuple[JobParameter, ...]
     module: str | None = None
+    steps: tuple[Query, ...] = ()
+    table: Query | None = None
 
     @property
     def output(self) -> str | None:
-        """The table that the job makes; a Python job makes none."""
-        return None if self.module else self.queries[0].output
+        """The name of the table that the job makes."""
+        return self.table.output if self.table else None
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -101,7 +107,7 @@ class Jobs:
             ContractError: two jobs make one table, or a Python job's query is missing.
         """
         jobs = [
-            Job(query.name, query.description, (query,), query.parameters)
+            Job(query.name, query.description, (query,), query.parameters, table=query)
             for query in self.queries.values()
             if query.output is not None
         ]
@@ -118,14 +124,18 @@ class Jobs:
     def _python_job(self, name: str) -> Job | None:
         """Return the job of a module, or None in a folder that holds none of its queries."""
         module = import_module(f"etl_jobs.{name}")
-        missing = [query for query in module.QUERIES if query not in self.queries]
-        if len(missing) == len(module.QUERIES):
+        needed = (*module.QUERIES, *module.STEPS)
+        missing = [query for query in needed if query not in self.queries]
+        if len(missing) == len(needed):
             return None
         if missing:
             raise ContractError(f"{name} reads sql/{missing[0]}.sql, which is not there")
         queries = tuple(self.queries[query] for query in module.QUERIES)
         description = " ".join((module.__doc__ or "").partition("\n\n")[0].split())
-        return Job(name, description, queries, module.PARAMETERS, module.__name__)
+        steps = tuple(self.queries[query] for query in module.STEPS)
+        return Job(
+            name, description, queries, module.PARAMETERS, module.__name__, steps, module.OUTPUT
+        )
 
     def find(self, name: str) -> Job:
         """Return the job of this name.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gcp_accessor.backends import Table
     from gcp_accessor.query_result import QueryResult
 
-    RunQuery = Callable[[str, tuple[str, ...]], QueryResult]
+    FillTable = Callable[[str, tuple[str, ...]], QueryResult | None]
 
 # A staging table that outlives this was left by a process that was killed.
 _STAGING_LIFE = timedelta(days=1)
@@ -34,7 +34,7 @@ class Staging:
     """Checked rows of one run, in a table of their own.
 
     Attributes:
-        result: What the query cost.
+        result: What the query cost; None if the rows come from elsewhere.
         rows: How many it returned.
         violations: Check -> violations, all of them 0.
     """
@@ -46,12 +46,12 @@ class Staging:
         name: str,
         day: date,
         cluster_by: tuple[str, ...],
-        run_query: RunQuery,
+        fill: FillTable,
     ) -> None:
         self._query = query
         self._warehouse = warehouse
         self.name = name
-        self.result = run_query(name, cluster_by)
+        self.result = fill(name, cluster_by)
         _refuse_expired(warehouse.table(name), day)
         check_columns(query, warehouse, name)
         self.rows, self.violations = check_rows(query, warehouse, name, day)
@@ -91,13 +91,13 @@ class OutputTable:
         self.name = query.output or ""
 
     @contextmanager
-    def staged(self, day: date, run_query: RunQuery) -> Iterator[Staging]:
+    def staged(self, day: date, fill: FillTable) -> Iterator[Staging]:
         """Give the query's checked rows in a staging table that is gone afterwards.
 
         Args:
             day: The day that they are to be of.
-            run_query: Runs the query into the table of the name it is given, clustered as it
-                is told: rows are copied only between tables that are clustered alike.
+            fill: Puts the rows into a new table of the name it is given, clustered as it is
+                told: rows are copied only between tables that are clustered alike.
 
         Raises:
             ContractError: the rows break the contract.
@@ -108,7 +108,7 @@ class OutputTable:
         name = f"{self.name}__{moment}_{uuid.uuid4().hex[:8]}"
         try:
             clustering = self._clustering()
-            yield Staging(self._query, self._warehouse, name, day, clustering, run_query)
+            yield Staging(self._query, self._warehouse, name, day, clustering, fill)
         finally:
             self._warehouse.delete_table(name, if_missing="ignore")
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
@@ -22,13 +22,15 @@ from typing import TYPE_CHECKING, Any, cast
 from etl_jobs.contract import parse_sql, tables_read
 from etl_jobs.errors import JobError, Misuse
 from etl_jobs.output_table import OutputTable
+from etl_jobs.product import Work
+from etl_jobs.warehouse_nodes import widened
 from gcp_accessor.errors import CostLimitExceeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import date
 
-    from pyarrow import RecordBatchReader
+    from pyarrow import RecordBatchReader, Table
 
     from etl_jobs.contract import Query
     from etl_jobs.job import Job
@@ -112,6 +114,8 @@ def run_plan(
             if table not in versions:
                 versions[table] = table_version(place.warehouse, table)
         inputs = {table: versions[table] for table in job.reads}
+        if job.module:
+            settings = import_module(job.module).settle(settings, place)
         run = _run_of(job, place, settings, inputs)
         attempt = _Attempt(job, place, run, settings, inputs, max_bytes)
         if job.module:
@@ -171,7 +175,7 @@ def _run_of(
         "job": job.name,
         "version": version("gcp-accessor"),
         "code": _code_digest() if job.module else None,
-        "sql": [query.sql for query in job.queries],
+        "sql": [query.sql for query in (*job.queries, *job.steps)],
         "settings": _texts(_used(job, settings)),
         "inputs": inputs,
     }
@@ -208,46 +212,79 @@ class _Attempt:
     def sql_job(self, query: Query) -> tuple[Manifest, str]:
         """Replace the day in the output table, then publish the rows."""
         table = OutputTable(query, self.place.warehouse)
-        day = self.run.as_of
         manifest = self.run.committed()
-        if (
-            manifest
-            and self.run.is_published()
-            and self._last_writer() == self.run.run_id
-            and table.rows_of(day) == manifest.facts["rows"]
-        ):
+        if manifest and self._is_done(table, manifest):
             return manifest, "nothing to do"
-        with table.staged(day, partial(self._query, query)) as staging:
+        with table.staged(self.run.as_of, partial(self._query, query)) as staging:
             metrics = {"notes": staging.summary()} if query.summary else {}
             if manifest is None:
                 self._write_rows(query, staging)
-            # Said beforehand: a run that is killed in between leaves a day that no run trusts.
-            self.place.store.write(self._writer_uri, {"run_id": self.run.run_id})
-            table.replace_day(day, staging)
+            self._replace_day(table, staging)
         if manifest is None:
-            facts = {
-                "table": query.output,
-                "columns": [asdict(column) for column in query.columns],
-                "violations": staging.violations,
-            }
-            manifest = self._commit(staging.rows, {query.name: staging.result}, metrics, facts)
+            results = {query.name: staging.result} if staging.result else {}
+            manifest = self._commit(staging.rows, results, metrics, _facts_of(query, staging))
         return manifest, self.run.publish()
 
     def python_job(self, module: str) -> tuple[Manifest, str]:
         """Publish what the job's module makes of the rows of its queries."""
+        contract = self.job.table
+        table = OutputTable(contract, self.place.warehouse) if contract else None
         manifest = self.run.committed()
-        if manifest and self.run.is_published():
+        if manifest and (self._is_done(table, manifest) if table else self.run.is_published()):
             return manifest, "nothing to do"
+        if manifest and not table:
+            return manifest, self.run.publish()
+        results: dict[str, QueryResult] = {}
+        product: Product = import_module(module).produce(self._work(results))
+        rows, more = None, {}
+        if contract and table and product.table is not None:
+            load = partial(self._load, contract, product.table)
+            with table.staged(self.run.as_of, load) as staging:
+                self._replace_day(table, staging)
+                rows, more = staging.rows, _facts_of(contract, staging)
         if manifest is None:
-            results = {query.name: self._query(query) for query in self.job.queries}
-            product: Product = import_module(module).produce(results, self.settings)
             for file in product.files:
                 self.run.write(
                     file.name, partial(_same, file.content), format=file.format, rows=file.rows
                 )
             metrics = {**product.metrics, "notes": list(product.notes)}
-            manifest = self._commit(None, results, metrics, {})
+            manifest = self._commit(rows, results, metrics, more)
         return manifest, self.run.publish()
+
+    def _work(self, results: dict[str, QueryResult]) -> Work:
+        """Return what a Python job starts from; the queries that it runs are noted."""
+        queries = {query.name: query for query in self.job.queries}
+
+        def query(name: str) -> QueryResult:
+            results[name] = self._query(queries[name])
+            return results[name]
+
+        steps = {step.name: step for step in self.job.steps}
+        return Work(query, steps, self.settings, self.place, self.run, self.max_bytes)
+
+    def _is_done(self, table: OutputTable, manifest: Manifest) -> bool:
+        """Whether the run is the published one, and its rows are those of the day."""
+        return (
+            self.run.is_published()
+            and self._last_writer() == self.run.run_id
+            and table.rows_of(self.run.as_of) == manifest.facts["rows"]
+        )
+
+    def _replace_day(self, table: OutputTable, staging: Staging) -> None:
+        # Said beforehand: a run that is killed in between leaves a day that no run trusts.
+        self.place.store.write(self._writer_uri, {"run_id": self.run.run_id})
+        table.replace_day(self.run.as_of, staging)
+
+    def _load(
+        self, contract: Query, rows: Table, destination: str, cluster_by: tuple[str, ...]
+    ) -> None:
+        self.place.warehouse.load(
+            rows,
+            destination,
+            schema=tuple(replace(column, mode="NULLABLE") for column in contract.columns),
+            partition_by=contract.partition,
+            cluster_by=cluster_by,
+        )
 
     @property
     def _writer_uri(self) -> str:
@@ -266,9 +303,11 @@ class _Attempt:
         self, query: Query, destination: str | None = None, cluster_by: tuple[str, ...] = ()
     ) -> QueryResult:
         names = {parameter.name for parameter in query.parameters}
+        nodes = self.settings.get("nodes")
+        sql = widened(query.sql, cast("int", nodes)) if "nodes" in names else query.sql
         try:
             return self.place.warehouse.query(
-                query.sql,
+                sql,
                 {name: value for name, value in self.settings.items() if name in names},
                 destination=destination,
                 partition_by=query.partition if destination else None,
@@ -307,7 +346,9 @@ class _Attempt:
             "version": version("gcp-accessor"),
             "settings": _texts(_used(self.job, self.settings)),
             "inputs": dict(self.inputs),
-            "sql_sha256": {query.name: _sha256(query.sql) for query in self.job.queries},
+            "sql_sha256": {
+                query.name: _sha256(query.sql) for query in (*self.job.queries, *self.job.steps)
+            },
             "queries": {name: asdict(result.stats) for name, result in results.items()},
             "rows": rows,
             "metrics": dict(metrics),
@@ -317,6 +358,15 @@ class _Attempt:
         if manifest is None:
             raise JobError(f"{self.job.name}: other tasks of the run are unfinished")
         return manifest
+
+
+def _facts_of(query: Query, staging: Staging) -> dict[str, object]:
+    """Return what a manifest says of the rows in the output table."""
+    return {
+        "table": query.output,
+        "columns": [asdict(column) for column in query.columns],
+        "violations": staging.violations,
+    }
 
 
 def _label(name: str) -> str:

@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
     from sqlglot import exp
 
-_NODE = re.compile(r"(?P<stem>.+_)(?P<node>\d+)", re.ASCII)
+_NODE = re.compile(r"(?P<stem>.*_|)(?P<node>\d+)", re.ASCII)
 _SHOWN = 3
 
 
 def widened(sql: str, nodes: int) -> str:
     """Return the statement with `nodes` columns wherever it shows three.
 
-    A name that ends in `_0` belongs to the first node. Where a list, or a sum, speaks of the
-    three nodes one after the other, what is said of the first is said of each.
+    A name that ends in `_0`, and the place `[OFFSET(0)]` of an array, belong to the first node.
+    Where a list, or a sum, speaks of the three nodes one after the other, what is said of the
+    first is said of each.
 
     Raises:
         ValueError: there are no such places.
@@ -56,33 +57,36 @@ def widened(sql: str, nodes: int) -> str:
 
 
 def _names(expression: exp.Expr) -> list[exp.Expr]:
-    """Return the parts of an expression whose names belong to one node."""
+    """Return the parts of an expression that belong to one node: names, and places in arrays."""
     from sqlglot import exp
 
-    parts = expression.find_all(exp.Identifier, exp.Var)
-    return [part for part in parts if _NODE.fullmatch(part.name)]
+    parts = expression.find_all(exp.Identifier, exp.Var, exp.Literal)
+    return [
+        part
+        for part in parts
+        if (isinstance(part.parent, exp.Bracket) and part.arg_key == "expressions")
+        or (not isinstance(part, exp.Literal) and _NODE.fullmatch(part.name))
+    ]
 
 
 def _nodes(expression: exp.Expr) -> set[int]:
-    matches = (_NODE.fullmatch(part.name) for part in _names(expression))
-    return {int(match["node"]) for match in matches if match}
+    return {int(_NODE.sub(r"\g<node>", part.name)) for part in _names(expression)}
 
 
 def _speaks_of_all(terms: Sequence[exp.Expr]) -> bool:
-    """Whether each node has a term of its own among these."""
-    return [found for term in terms if len(found := _nodes(term)) == 1] == [
-        {node} for node in range(_SHOWN)
-    ]
+    """Whether each node has a term of its own among these, once or several times in turn."""
+    found = [nodes.pop() for term in terms if len(nodes := _nodes(term)) == 1]
+    return bool(found) and found == list(range(_SHOWN)) * (len(found) // _SHOWN)
 
 
 def _for_each(terms: Sequence[exp.Expr], nodes: int) -> list[exp.Expr]:
     """Return the terms with the first node's in the place of all nodes', once for each."""
     result: list[exp.Expr] = []
     for term in terms:
-        node = _nodes(term)
-        if node == {0}:
-            result += [_at(term, number) for number in range(nodes)]
-        elif len(node) != 1:
+        found = _nodes(term)
+        if found == {0}:
+            result += [_at(term, node) for node in range(nodes)]
+        elif len(found) != 1:
             result.append(term)
     return result
 

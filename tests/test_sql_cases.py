@@ -30,7 +30,8 @@ def columns_of(table: str) -> tuple[Column, ...]:
         return sources[table].columns
     if table in TABLES_OF_A_RUN:
         return TABLES_OF_A_RUN[table]
-    return next(query.columns for query in QUERIES.values() if query.output == table)
+    jobs = Jobs().by_name.values()
+    return next(job.table.columns for job in jobs if job.table and job.output == table)
 
 
 def value_of(column: Column, value: object) -> object:
@@ -121,7 +122,9 @@ def test_every_query_gives_the_promised_columns_on_empty_tables(
         columns = tuple(Column(c.name, c.type) for c in columns_of(table))
         warehouse.create_table(table, columns)
     anything = {"INT64": 1, "FLOAT64": 1.0, "DATE": date(2024, 3, 1)}
-    settings = {p.name: p.default or anything[p.type] for p in query.parameters}
+    settings = {
+        p.name: p.parse(p.default) if p.default else anything[p.type] for p in query.parameters
+    }
 
     result = warehouse.query(query.sql, settings)
 

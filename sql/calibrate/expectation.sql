@@ -12,6 +12,7 @@ columns:
   node_0: FLOAT64 NOT NULL, students with the outcome who are expected at the first node
   node_1: FLOAT64 NOT NULL, the same of the next
   node_2: FLOAT64 NOT NULL, the same of the last
+byte_budget: 10 TB
 */
 
 -- Three nodes show the statement; it runs with as many as a calibration asks for, each a column
