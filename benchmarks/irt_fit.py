@@ -36,7 +36,10 @@ _ENOUGH_SECONDS = 0.5
 
 
 class Answers(NamedTuple):
-    """Answers one a row: person and item as indices, and how many there are of each."""
+    """Answers one a row: person and item as indices, and how many there are of each.
+
+    Where everybody answered everything, person and item are implied, and may be empty.
+    """
 
     person: NDArray[np.int32]
     item: NDArray[np.int32]
@@ -44,8 +47,15 @@ class Answers(NamedTuple):
     persons: int
     items: int
 
+    @property
+    def complete(self) -> bool:
+        """Whether everybody answered everything."""
+        return len(self.correct) == self.persons * self.items
+
     def matrix(self) -> NDArray[np.int64]:
         """A matrix (persons, items) of 1 and 0, and -1 where there is no answer."""
+        if self.complete:
+            return self.correct.reshape(self.persons, self.items).astype(np.int64)
         values = np.full((self.persons, self.items), -1, np.int64)
         values[self.person, self.item] = self.correct
         return values
@@ -82,7 +92,7 @@ def load(path: str) -> Answers:
 def _ours_prepared(answers: Answers) -> Any:
     from etl_jobs import irt
 
-    if len(answers.correct) == answers.persons * answers.items:
+    if answers.complete:
         # Complete answers are a matrix, as the peers have them.
         return irt.Responses.from_dense(answers.correct.reshape(answers.persons, answers.items))
     return irt.Responses.from_long(
