@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -13,6 +13,8 @@ from etl_jobs.irt.item_bank import places_of
 from etl_jobs.irt.spans import spans
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from etl_jobs.irt.abilities import Abilities
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
 
 # Above this share of answered cells a dense product beats a sparse one.
 _DENSE_SHARE = 0.25
-# Numbers held at once for the pairs of some items with all others.
-_PAIRS = 4_000_000
+# Pairs of some items with all others that are worked on at once, some ten numbers each.
+_PAIRS = 2_000_000
+# Cells that are worked on at once where they are dense.
+_CELLS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,15 +81,12 @@ def local_dependence(
     """
     if fewest < 3:
         raise ValueError(f"fewest is {fewest}; a correlation takes 3 persons or more")
-    ability = abilities_of(items, responses, abilities)
-    residual, answered = _residuals(items, responses, ability)
-    squared = residual * residual
+    residuals = _residuals(items, responses, abilities_of(items, responses, abilities))
     found: list[NDArray[np.float64]] = []
     total, compared = 0.0, 0
     length = len(responses.items)
     for part in spans(length, max(1, _PAIRS // max(length, 1))):
-        count = _crossed(answered[:, part], answered)
-        q3 = _correlations(residual, answered, squared, part, count)
+        count, q3 = _correlations(_crossed(residuals, part))
         # Each pair once, the later item second.
         later = np.arange(length) > np.arange(part.start, part.stop)[:, np.newaxis]
         judged = later & (count >= fewest) & np.isfinite(q3)
@@ -107,38 +108,76 @@ def local_dependence(
     )
 
 
-def _residuals(items: Items, responses: Responses, ability: FloatArray) -> tuple[Any, Any]:
-    """Residuals and answered cells, (persons, items), dense or sparse as suits the answers."""
-    person = responses.person_of_answer()
+class _Residuals(NamedTuple):
+    """Answered cells, residuals and their squares, all (persons, items) and of one pattern."""
+
+    answered: sparse.csr_array
+    residual: sparse.csr_array
+    squared: sparse.csr_array
+
+
+def _residuals(items: Items, responses: Responses, ability: FloatArray) -> _Residuals:
     place = places_of(items, responses)
-    known = np.isfinite(ability[person])
-    person, item = person[known], responses.item[known]
-    right, _ = chances(items, place[item], ability[person])
+    answered, residual = np.zeros((2, responses.answers))
+    person = responses.person_of_answer()
+    for part in spans(responses.answers, _CELLS):
+        at = ability[person[part]]
+        known = np.isfinite(at)
+        right, _ = chances(items, place[responses.item[part]], np.where(known, at, 0.0))
+        answered[part] = known
+        residual[part] = np.where(known, responses.correct[part] - right, 0.0)
     shape = (len(responses.persons), len(responses.items))
-    cells = (person, item)
-    residual = sparse.csr_array((responses.correct[known] - right, cells), shape=shape)
-    answered = sparse.csr_array((np.ones(len(person)), cells), shape=shape)
-    if len(person) > _DENSE_SHARE * shape[0] * shape[1]:
-        return residual.toarray(), answered.toarray()
-    return residual, answered
+    # One pattern of cells for all three, not a copy for each.
+    cells = responses.item, responses.start.astype(np.int64)
+    return _Residuals(
+        *(
+            sparse.csr_array((value, *cells), shape=shape)
+            for value in (answered, residual, residual**2)
+        )
+    )
 
 
-def _crossed(left: Any, right: Any) -> FloatArray:
-    """The columns of one, turned, times those of the other, as a dense matrix."""
-    crossed = left.T @ right
-    result: FloatArray = crossed.toarray() if sparse.issparse(crossed) else crossed
-    return result
+class _Crossed(NamedTuple):
+    """Sums over the persons who answered both, of some items with all, (some, items)."""
+
+    persons: FloatArray
+    here: FloatArray
+    there: FloatArray
+    here_squared: FloatArray
+    there_squared: FloatArray
+    product: FloatArray
 
 
-def _correlations(
-    residual: Any, answered: Any, squared: Any, part: slice, count: FloatArray
-) -> FloatArray:
-    """Of the residuals of some items with all, over the persons who answered both."""
+def _crossed(residuals: _Residuals, part: slice) -> _Crossed:
+    persons, items = residuals.answered.shape
+    if residuals.answered.nnz <= _DENSE_SHARE * persons * items:
+        return _Crossed(*(each.toarray() for each in _products(residuals, part)))
+    size = (len(range(*part.indices(items))), items)
+    total = _Crossed(*np.zeros((len(_Crossed._fields), *size)))
+    for rows in spans(persons, max(1, _CELLS // items)):
+        dense = _Residuals(*(each[rows].toarray() for each in residuals))
+        for field, more in zip(total, _products(dense, part), strict=True):
+            field += more
+    return total
+
+
+def _products(residuals: Any, part: slice) -> Iterator[Any]:
+    """The fields of `_Crossed`, dense or sparse as the residuals are."""
+    answered, residual, squared = residuals
+    some_answered, some_residual = answered[:, part].T, residual[:, part].T
+    yield some_answered @ answered
+    yield some_residual @ answered
+    yield some_answered @ residual
+    yield squared[:, part].T @ answered
+    yield some_answered @ squared
+    yield some_residual @ residual
+
+
+def _correlations(sums: _Crossed) -> tuple[FloatArray, FloatArray]:
+    """Persons in common and correlations of residuals, (some, items)."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        here = _crossed(residual[:, part], answered) / count
-        there = _crossed(answered[:, part], residual) / count
-        spread = _crossed(squared[:, part], answered) / count - here**2
-        spread *= _crossed(answered[:, part], squared) / count - there**2
-        q3: FloatArray = _crossed(residual[:, part], residual) / count - here * there
-        q3 /= np.sqrt(spread)
-    return q3
+        here, there = sums.here / sums.persons, sums.there / sums.persons
+        spread = sums.here_squared / sums.persons - here**2
+        spread *= sums.there_squared / sums.persons - there**2
+        q3: FloatArray = (sums.product / sums.persons - here * there) / np.sqrt(spread)
+    return sums.persons, q3
