@@ -8,6 +8,7 @@ has them, and then each group's mean and the logarithm of its deviation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,10 +20,9 @@ from etl_jobs.irt.curves import ItemParameters, outcome_scores, probability_curv
 from etl_jobs.irt.expectation import Sums, posterior
 from etl_jobs.irt.products import cross_product, product
 from etl_jobs.irt.spans import cached_spans, spans
+from etl_jobs.irt.strands import Strands
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from etl_jobs.irt.blocks import Block
     from etl_jobs.irt.models import FloatArray, ItemTables
     from etl_jobs.irt.patterns import Patterns
@@ -33,8 +33,12 @@ Index = NDArray[np.int64]
 _SMALLEST = 1e-30
 # Above this share of answered cells a dense product beats one answer after the other.
 _DENSE_SHARE = 0.25
+_STRANDS = 4
 # Numbers held at once.
 _BUFFER = 4_000_000
+
+
+Strand = Sequence[tuple[slice, "Block"]]
 
 
 class Sample(NamedTuple):
@@ -59,6 +63,7 @@ class Group:
         complete: The items' complete-data information, shape (items, columns, columns).
         bend: The part of it that is not made of squares of scores.
         person_information: That of mean and log deviation, shape (2, 2).
+        strands: The threads to work with.
     """
 
     sample: Sample
@@ -70,6 +75,7 @@ class Group:
     complete: FloatArray
     bend: FloatArray
     person_information: FloatArray
+    strands: Strands
 
     @classmethod
     def at(
@@ -97,24 +103,22 @@ class Group:
             complete=squares + bend,
             bend=bend,
             person_information=np.diag([persons / deviation**2, 2 * persons]),
+            strands=Strands(),
         )
-
-    def posteriors(self) -> Iterator[tuple[slice, Block, FloatArray]]:
-        """For each block its patterns, itself and their posteriors."""
-        begin = 0
-        for block in self.sample.blocks:
-            weight, _ = posterior(block, self.tables, self.grid)
-            yield slice(begin, begin + len(weight)), block, weight
-            begin += len(weight)
 
     def own_squares(self) -> FloatArray:
         """Squares of each person's expected score for each item, (items, columns, columns)."""
-        total = np.zeros_like(self.complete)
         patterns = self.sample.patterns
         is_dense = len(patterns.code) > _DENSE_SHARE * len(patterns) * patterns.items
-        for rows, _, weight in self.posteriors():
-            total += (self._dense_squares if is_dense else self._sparse_squares)(rows, weight)
-        return total
+        squares = self._dense_squares if is_dense else self._sparse_squares
+
+        def strand_squares(strand: Strand) -> FloatArray:
+            total = np.zeros_like(self.complete)
+            for rows, block in strand:
+                total += squares(rows, posterior(block, self.tables, self.grid)[0])
+            return total
+
+        return _added(self.strands.map(strand_squares, self._dealt()))
 
     def missing(self, items: FloatArray, persons: FloatArray) -> tuple[FloatArray, FloatArray]:
         """What not seeing the abilities costs along some directions.
@@ -130,41 +134,76 @@ class Group:
         # What a direction adds to the log-probability of each outcome at each node.
         outcome = np.einsum("mic,cion->mion", items, self.scores)
         alike = persons @ self.person_score
-        item_part, person_part = np.zeros_like(items), np.zeros_like(persons)
-        for _, block, weight in self.posteriors():
-            for direction in range(len(items)):
-                score = block.total(outcome[direction])
-                score += alike[direction]
-                score -= np.einsum("pk,pk->p", weight, score)[:, np.newaxis]
-                score *= weight
-                score *= block.count[:, np.newaxis]
-                tally = block.tally(score)
-                item_part[direction] += np.einsum("cion,ion->ic", self.scores, tally)
-                person_part[direction] += self.person_score @ score.sum(axis=0)
-        return item_part, person_part
 
-    def deviations(self) -> Iterator[FloatArray]:
+        def strand_tallies(strand: Strand) -> tuple[FloatArray, FloatArray]:
+            tallies, masses = np.zeros_like(outcome), np.zeros_like(alike)
+            for _, block in strand:
+                weight, _ = posterior(block, self.tables, self.grid)
+                for direction in range(len(items)):
+                    score = block.total(outcome[direction])
+                    score += alike[direction]
+                    score -= np.einsum("pk,pk->p", weight, score)[:, np.newaxis]
+                    score *= weight
+                    score *= block.count[:, np.newaxis]
+                    tallies[direction] += block.tally(score)
+                    masses[direction] += score.sum(axis=0)
+            return tallies, masses
+
+        parts = self.strands.map(strand_tallies, self._dealt())
+        tallies, masses = map(_added, zip(*parts, strict=True))
+        return np.einsum("cion,mion->mic", self.scores, tallies), masses @ self.person_score.T
+
+    def joint_missing(self) -> FloatArray:
+        """What not seeing the abilities costs, between all parameters of items and this group.
+
+        The last two are mean and log deviation; shape (items * columns + 2, the same).
+        """
+        columns, items = self.scores.shape[:2]
+        size = items * columns + 2
+        step = max(1, _BUFFER // (size * len(self.ability)))
+
+        def strand_products(strand: Strand) -> FloatArray:
+            total = np.zeros((size, size))
+            for rows, block in strand:
+                weight, _ = posterior(block, self.tables, self.grid)
+                for part in spans(len(weight), step):
+                    each = self._deviations(
+                        slice(rows.start + part.start, rows.start + part.stop), weight[part]
+                    )
+                    total += cross_product(each, each)
+            return total
+
+        return _added(self.strands.map(strand_products, self._dealt()))
+
+    def _deviations(self, rows: slice, weight: FloatArray) -> FloatArray:
         """How patterns' scores at each node depart from their posterior means.
 
         Each row is scaled by the root of its weight, so that products are covariances; shape
-        (patterns * nodes, items * columns + 2), a part of the patterns at a time.
+        (patterns * nodes, items * columns + 2).
         """
         columns, items = self.scores.shape[:2]
-        table = np.ascontiguousarray(self.scores.transpose(1, 2, 3, 0))
-        step = max(1, _BUFFER // ((items * columns + 2) * len(self.ability)))
-        for rows, block, weight in self.posteriors():
-            for part in spans(len(weight), step):
-                first, last = rows.start + part.start, rows.start + part.stop
-                share = weight[part]
-                row, code = _answers(self.sample.patterns, first, last)
-                score = np.zeros((*share.shape, items * columns + 2))
-                each = score[:, :, :-2].reshape(*share.shape, items, columns)
-                each[row, :, code >> 1] = table[code >> 1, code & 1]
-                score[:, :, :-2] = each.reshape(*share.shape, -1)
-                score[:, :, -2:] = self.person_score.T
-                score -= np.einsum("pk,pkm->pm", share, score)[:, np.newaxis]
-                score *= np.sqrt(share * block.count[part, np.newaxis])[:, :, np.newaxis]
-                yield score.reshape(-1, items * columns + 2)
+        row, code = _answers(self.sample.patterns, rows.start, rows.stop)
+        score = np.zeros((*weight.shape, items * columns + 2))
+        for column, table in enumerate(self.scores):
+            score[row, :, columns * (code >> 1) + column] = table[code >> 1, code & 1]
+        score[:, :, -2:] = self.person_score.T
+        score -= np.einsum("pk,pkm->pm", weight, score)[:, np.newaxis]
+        count = self.sample.patterns.count[rows, np.newaxis]
+        score *= np.sqrt(weight * count)[:, :, np.newaxis]
+        return score.reshape(-1, items * columns + 2)
+
+    def _places(self) -> Strand:
+        """Each block, and which of the patterns it holds."""
+        end = np.cumsum([len(block.count) for block in self.sample.blocks])
+        return [
+            (slice(int(last) - len(block.count), int(last)), block)
+            for last, block in zip(end, self.sample.blocks, strict=True)
+        ]
+
+    def _dealt(self) -> list[Strand]:
+        """The blocks in strands, the same ones however many threads there are."""
+        places = self._places()
+        return [places[strand::_STRANDS] for strand in range(min(_STRANDS, len(places)))]
 
     def _dense_squares(self, rows: slice, weight: FloatArray) -> FloatArray:
         patterns = self.sample.patterns
@@ -203,12 +242,10 @@ class Group:
         return total
 
 
-def joint_missing(group: Group) -> FloatArray:
-    """What not seeing the abilities costs, between all parameters of items and one group."""
-    columns, items = group.scores.shape[:2]
-    total = np.zeros((items * columns + 2, items * columns + 2))
-    for part in group.deviations():
-        total += cross_product(part, part)
+def _added(parts: Sequence[FloatArray]) -> FloatArray:
+    total = parts[0]
+    for part in parts[1:]:
+        total += part
     return total
 
 

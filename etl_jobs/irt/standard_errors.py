@@ -10,7 +10,7 @@ from scipy import sparse
 
 from etl_jobs.irt.coordinates import AT_BOUND
 from etl_jobs.irt.memory import require_memory
-from etl_jobs.irt.observed_information import Group, Sample, joint_missing
+from etl_jobs.irt.observed_information import Group, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,7 +172,7 @@ def _joint(
         persons = size + 2 * group + np.arange(2)
         information[np.ix_(persons, persons)] += part.person_information
         places = np.concatenate((np.arange(size), persons))
-        information[np.ix_(places, places)] -= joint_missing(part)
+        information[np.ix_(places, places)] -= part.joint_missing()
     place = np.concatenate((estimated.item.ravel(), estimated.population.ravel()))
     known = np.flatnonzero(place >= 0)
     merge = sparse.csr_array(
