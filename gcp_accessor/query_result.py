@@ -30,9 +30,11 @@ class QueryResult:
     destination, has no rows and no columns here: the table has them.
 
     Example:
-        >>> result = BigQueryAccessor(local="data").query("SELECT 1 AS one")  # doctest: +SKIP
-        >>> result.records()  # doctest: +SKIP
-        [{'one': 1}]
+        >>> result = warehouse.query("SELECT 1 AS one, [2, 3] AS more")
+        >>> result
+        <QueryResult: 1 row of one INT64, more ARRAY<INT64>>
+        >>> result.records()
+        [{'one': 1, 'more': [2, 3]}]
     """
 
     def __init__(self, cursor: Cursor, sql: str) -> None:
@@ -183,8 +185,13 @@ class QueryResult:
             yield batch
 
     def __repr__(self) -> str:
-        columns = ", ".join(f"{column.name} {column.type}" for column in self.schema)
-        return f"<QueryResult: {self.total_rows:,} rows of {columns or 'no columns'}>"
+        if not self.schema:
+            return "<QueryResult: no rows to read>"
+        from gcp_accessor.type_names import type_name
+
+        columns = ", ".join(f"{column.name} {type_name(column)}" for column in self.schema)
+        rows = "1 row" if self.total_rows == 1 else f"{self.total_rows:,} rows"
+        return f"<QueryResult: {rows} of {columns}>"
 
     def _repr_html_(self) -> str:
         """Ten rows and what they cost, as a notebook shows them."""

@@ -30,7 +30,7 @@ TYPES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Column:
     """One column of a table or a result.
 
@@ -54,6 +54,16 @@ class Column:
                 f"expected one of {', '.join(sorted(TYPES))}"
             )
         object.__setattr__(self, "type", standard)
+
+    def __repr__(self) -> str:
+        # A notebook shows many at a time; what is as usual is not said of each.
+        unusual = {
+            "mode": self.mode if self.mode != "NULLABLE" else None,
+            "description": self.description,
+            "fields": self.fields or None,
+        }
+        said = [f"{name}={value!r}" for name, value in unusual.items() if value is not None]
+        return f"Column({', '.join([repr(self.name), repr(self.type), *said])})"
 
 
 _PROJECT = r"[a-z][a-z0-9-]{4,28}[a-z0-9](?::[a-z0-9.-]+)?|local"
@@ -88,7 +98,7 @@ def _is_table(name: str) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TableName:
     """A validated table name, `[project.][dataset.]table[$partition]`.
 
@@ -145,6 +155,9 @@ class TableName:
     def whole(self) -> TableName:
         """The table without its partition."""
         return TableName(self.table, self.dataset, self.project)
+
+    def __repr__(self) -> str:
+        return f"TableName.parse({str(self)!r})"
 
     def __str__(self) -> str:
         name = ".".join(part for part in (self.project, self.dataset, self.table) if part)

@@ -135,6 +135,9 @@ def test_the_code_of_a_page_runs_on_a_folder(
     names: dict[str, object] = {}
 
     for block in blocks((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"), "python"):
+        if "signed_url" in block:
+            # A folder has none; tests/test_signed_urls.py runs it.
+            continue
         shown = [line.partition("  # ") for line in block.splitlines()]
         exec(block, names)
         for expression, _, value in shown:

@@ -14,12 +14,11 @@ from gcp_accessor.arrow import arrow_schema, columns_of
 from gcp_accessor.backends import QueryStats
 from gcp_accessor.errors import ResultTooLarge
 from gcp_accessor.query_result import QueryResult
+from gcp_accessor.schema import Column, TableName
 from gcp_accessor.type_names import columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from gcp_accessor.schema import Column
 
 SCHEMA = columns(
     {
@@ -201,6 +200,29 @@ def test_a_frame_of_nested_columns_alone_has_its_rows() -> None:
     frame = result([[1]], [[]], schema=columns({"l": "ARRAY<INT64>"})).to_dataframe()
 
     assert frame["l"].to_list() == [[1], []]
+
+
+def test_a_prompt_shows_what_there_is_in_googlesqls_words() -> None:
+    schema = columns({"a": "INT64", "tags": "ARRAY<STRING>", "s": "STRUCT<x INT64>"})
+
+    def shown(rows: int) -> str:
+        return repr(QueryResult(InMemory(schema, [[1, ["x"], {"x": 1}]] * rows), "SELECT 1"))
+
+    assert shown(1) == "<QueryResult: 1 row of a INT64, tags ARRAY<STRING>, s STRUCT<x INT64>>"
+    assert shown(2000).startswith("<QueryResult: 2,000 rows of a INT64, ")
+    assert repr(QueryResult(InMemory((), []), "DROP TABLE t")) == "<QueryResult: no rows to read>"
+
+
+def test_columns_and_tables_are_shown_as_one_would_write_them() -> None:
+    name = TableName.parse("exams.answers$20240301")
+    written = (
+        Column("a", "INT64"),
+        Column("s", "STRUCT", "REPEATED", "two", (Column("x", "DATE", "REQUIRED"),)),
+    )
+
+    assert repr(name) == "TableName.parse('exams.answers$20240301')"
+    assert repr(written[0]) == "Column('a', 'INT64')"
+    assert eval(repr((name, written))) == (name, written)
 
 
 def test_html_shows_ten_rows_and_what_they_cost() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import google.auth.iam
 import pytest
@@ -24,7 +26,6 @@ from tests.stand_ins.identity import IdentityStandIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from google.auth.credentials import Credentials
 
@@ -109,6 +110,28 @@ def test_a_key_signs_an_address_that_anybody_can_read(
     assert ask(url) == b"text"
     # Signing with a key takes no request of its own.
     assert len(cloud_storage.requests) == 1
+
+
+def test_the_code_of_the_page_makes_links_that_work(
+    cloud_storage: CloudStorageStandIn,
+    store_of: Callable[[Credentials], CloudStorageAccessor],
+    key: service_account.Credentials,
+) -> None:
+    page = Path(__file__).resolve().parent.parent / "docs" / "storage.md"
+    [code] = [
+        block
+        for block in re.findall(
+            r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE
+        )
+        if "signed_url" in block
+    ]
+    names: dict[str, Any] = {"store": store_of(key)}
+
+    exec(code, names)
+    ask(names["upload"], "PUT", b"%PDF", "application/pdf")
+
+    assert ask(names["link"]) == b"<p>for everybody</p>"
+    assert cloud_storage.buckets["lessons"]["essay.pdf"].content == b"%PDF"
 
 
 def test_what_is_signed_for_writing_writes_that_type_and_nothing_else(

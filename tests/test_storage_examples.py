@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gcp_accessor import storage
+from gcp_accessor import publication, storage
 from gcp_accessor.storage import contents, downloads, models, objects, rows, uploads
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = [
     example
-    for module in (storage, rows, contents, objects, uploads, downloads, models)
+    for module in (storage, rows, contents, objects, uploads, downloads, models, publication)
     for example in doctest.DocTestFinder().find(module)
     if example.examples
 ]
@@ -27,6 +27,7 @@ EXAMPLES = [
 def test_an_example_gives_what_it_shows(
     example: doctest.DocTest, local_store: CloudStorageAccessor, tmp_path: Path
 ) -> None:
+    local_store.create_bucket("models")
     local_store.upload_csv_gzip("lessons", "items.csv.gz", [["q1", -0.42]])
     for name in ("items.html", "notes/students.html"):
         path = tmp_path / "folder" / "reports" / name

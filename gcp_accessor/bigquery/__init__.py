@@ -41,9 +41,9 @@ class BigQueryAccessor(FirstNames, Upserts, Exports, Tables):
             otherwise.
 
     Example:
-        >>> warehouse = BigQueryAccessor(local="data", dataset="exams")
-        >>> warehouse.create_dataset("exams")  # doctest: +SKIP
-        >>> warehouse.query("SELECT @n + 1 AS n", {"n": 1}).scalar()  # doctest: +SKIP
+        >>> warehouse = BigQueryAccessor(local=folder, dataset="exams")
+        >>> warehouse.create_dataset("exams")
+        >>> warehouse.query("SELECT @n + 1 AS n", {"n": 1}).scalar()
         2
     """
 

@@ -68,6 +68,13 @@ class Data(Connection):
             SchemaMismatch: records disagree about a column's type, or show none.
             FileNotFoundError: there is no such file.
             google.api_core.exceptions.Conflict: the table has rows and if_exists is "fail".
+
+        Example:
+            >>> items = [{"item_id": "q1", "tags": ["sets"]}, {"item_id": "q2", "tags": []}]
+            >>> warehouse.load(items, "items", cluster_by=["item_id"])
+            2
+            >>> warehouse.load([["q3", None]], "notes", schema={"item": "STRING", "note": "STRING"})
+            1
         """
         name = self._name(table)
         settings = LoadSettings(

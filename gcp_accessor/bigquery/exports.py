@@ -74,10 +74,11 @@ class Exports(Queries):
 
         Example:
             >>> warehouse.export_query(
-            ...     "SELECT item_id FROM answers WHERE event_date = @day",
-            ...     "gs://lessons/items.csv.gz",
+            ...     "SELECT score FROM answers WHERE event_date = @day",
+            ...     "gs://lessons/scores.csv.gz",
             ...     {"day": date(2024, 3, 1)},
-            ... )  # doctest: +SKIP
+            ... ).bytes_processed
+            16
         """
         place = _place(uri, format)
         result = self.query(

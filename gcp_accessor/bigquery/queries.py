@@ -83,9 +83,12 @@ class Queries(Connection):
                 this one with other parameters or another destination.
 
         Example:
-            >>> warehouse.query(
+            >>> result = warehouse.query(
             ...     "SELECT item_id FROM answers WHERE event_date = @day", {"day": date(2024, 3, 1)}
-            ... ).to_dataframe()  # doctest: +SKIP
+            ... )
+            >>> result.records()
+            [{'item_id': 'q1'}]
+            >>> frame = result.to_dataframe()
         """
         return self._run(
             self._statement(
@@ -136,8 +139,11 @@ class Queries(Connection):
             idempotency_key: As for `query`.
 
         Example:
-            >>> jobs = [warehouse.submit(sql, {"day": day}) for day in days]  # doctest: +SKIP
-            >>> [job.result().scalar() for job in jobs]  # doctest: +SKIP
+            >>> sql = "SELECT COUNT(*) AS n FROM answers WHERE event_date = @day"
+            >>> days = [date(2024, 3, 1), date(2024, 3, 2)]
+            >>> jobs = [warehouse.submit(sql, {"day": day}) for day in days]
+            >>> [job.result().scalar() for job in jobs]
+            [1, 0]
         """
         statement = self._statement(
             sql,
@@ -185,9 +191,10 @@ class Queries(Connection):
             CostLimitExceeded: by a query for which there is not enough left.
 
         Example:
-            >>> with warehouse.budget(10 * 2**30) as budget:  # doctest: +SKIP
-            ...     warehouse.query("SELECT AVG(score) AS score FROM answers").scalar()
+            >>> with warehouse.budget(1_000) as budget:
+            ...     score = warehouse.query("SELECT AVG(score) AS score FROM answers").scalar()
             ...     print(budget.spent, budget.left)
+            8 992
         """
         budget = Budget(max_bytes)
         with _OPENING:
@@ -204,6 +211,10 @@ class Queries(Connection):
 
         Raises:
             UnsupportedLocally: on a folder, for a statement that is not a query.
+
+        Example:
+            >>> warehouse.estimate("SELECT score FROM answers").bytes_processed
+            8
         """
         return self._backend.estimate(
             Statement(

@@ -87,9 +87,7 @@ class Upserts(Queries, Data):
 
         Example:
             >>> answers = [{"student_id": "ana", "item_id": "q1", "is_correct": True}]
-            >>> warehouse.upsert(
-            ...     answers, "exams.answers", key=["student_id", "item_id"]
-            ... )  # doctest: +SKIP
+            >>> warehouse.upsert(answers, "exams.correct", key=["student_id", "item_id"])
             Changes(inserted=1, updated=0, deleted=0)
         """
         name = self._name(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
+from gcp_accessor.arguments import check_choice
 from gcp_accessor.storage.connection import Connection, IfExists, precondition
 from gcp_accessor.uris import check_new_bucket, split_glob, split_object_uri, split_uri
 
@@ -154,6 +155,7 @@ class Objects(Connection):
         Raises:
             google.api_core.exceptions.Conflict: the name is taken.
         """
+        check_choice("if_exists", if_exists, ("fail", "keep"))
         from google.api_core.exceptions import Conflict
 
         try:

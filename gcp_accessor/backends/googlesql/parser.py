@@ -55,9 +55,10 @@ def parse(sql: str) -> exp.Expr:
         place = f" at [{first.get('line')}:{first.get('col')}]" if first else ""
         near = f" near {first['highlight']!r}" if first.get("highlight") else ""
         reason = first.get("description") or str(error)
-        raise BadRequest(f"Syntax error: {reason}{near}{place}") from error
+        # What the parser was doing says nothing about the statement.
+        raise BadRequest(f"Syntax error: {reason}{near}{place}") from None
     except (TokenError, SqlglotError) as error:
-        raise BadRequest(f"Syntax error: {error}") from error
+        raise BadRequest(f"Syntax error: {error}") from None
     if not statements:
         raise BadRequest("Syntax error: the query is empty; expected a statement")
     if len(statements) > 1:
