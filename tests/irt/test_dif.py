@@ -99,6 +99,39 @@ def test_the_likelihood_ratio_is_chi_squared_under_equality() -> None:
     assert stats.kstest(p_values, "uniform").pvalue > 0.01
 
 
+def test_the_statistic_is_twice_the_gain_of_the_item_on_its_own_in_each_group() -> None:
+    responses, focal = two_groups(900, 6, harder=0.6)
+    matrix = responses.correct.reshape(-1, 6).astype(float)
+    apart = np.column_stack((matrix, np.where(focal, matrix[:, 0], np.nan)))
+    apart[focal, 0] = np.nan
+
+    found = irt.likelihood_ratio(responses, focal, items=[0])
+
+    free = irt.calibrate(irt.Responses.from_dense(apart), groups=focal, priors=None)
+    equal = irt.calibrate(responses, groups=focal, priors=None)
+    gain = free.log_likelihood - equal.log_likelihood
+    assert found.statistic[0] == pytest.approx(2 * gain, abs=1e-4)
+    assert found.intercept[0] == pytest.approx(free.intercept[[0, 6]], abs=1e-4)
+    assert found.p_value[0] == pytest.approx(stats.chi2.sf(2 * gain, 2), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("times", "ets_class"),
+    # Odds of 2.25 to 1, a delta of -1.9: large, if there are enough persons to be sure.
+    [(1, "A"), (4, "B"), (40, "C")],
+)
+def test_a_large_difference_counts_as_such_once_it_is_sure(times: int, ets_class: str) -> None:
+    reference = np.repeat([1, 0], [12 * times, 8 * times])
+    answers = np.concatenate((reference, 1 - reference))
+    responses = irt.Responses.from_dense(answers[:, np.newaxis])
+    is_focal = np.repeat([False, True], 20 * times)
+
+    found = irt.mantel_haenszel(responses, is_focal, matching=np.zeros(40 * times))
+
+    assert found.odds_ratio[0] == pytest.approx(2.25)
+    assert found.ets_class[0] == ets_class
+
+
 def test_who_is_called_focal_changes_the_sign_alone() -> None:
     responses, focal = two_groups(600, 8, harder=0.7)
 

@@ -140,6 +140,8 @@ def test_two_calibrations_of_different_persons_meet_on_one_scale() -> None:
     assert found.slope == pytest.approx(1.3, abs=0.08)
     assert found.intercept == pytest.approx(0.6, abs=0.08)
     moved = found.apply(new)
+    (persons,) = moved.populations
+    assert (persons.mean, persons.deviation) == pytest.approx((0.6, 1.3), abs=0.08)
     assert list(moved.items) == list(range(10, 40))
     assert np.sqrt(np.mean((moved.intercept - level[10:]) ** 2)) < 0.12
 
