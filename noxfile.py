@@ -46,6 +46,19 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", "-m", "not live", *session.posargs)
 
 
+@nox.session
+def report(session: nox.Session) -> None:
+    """The report in a headless browser, which is Debian's Chromium where there is none yet."""
+    session.install("-e", ".[all]", *group("test"))
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        if not shutil.which("apt-get") or os.geteuid() != 0:
+            session.error("no Chromium or Chrome on PATH: install one (Debian: chromium)")
+        session.run("apt-get", "update", external=True)
+        session.run("apt-get", "install", "--yes", "chromium", external=True)
+    tests = ("tests/test_report.py", "tests/test_report_in_browser.py")
+    session.run("pytest", *tests, *session.posargs)
+
+
 @nox.session(venv_backend="uv")
 def lowest(session: nox.Session) -> None:
     """The tests on the oldest versions that pyproject.toml allows."""

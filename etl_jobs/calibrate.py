@@ -237,7 +237,9 @@ def _notes(model: str, items: Table, figures: Mapping[str, Any]) -> tuple[str, .
     if figures["anchors"]:
         notes.append(f"{figures['anchors']:,} items are anchors and keep their parameters")
     if figures["flagged_items"]:
-        notes.append(f"{figures['flagged_items']:,} items are flagged; the report says why")
+        flagged = figures["flagged_items"]
+        which = "1 item is" if flagged == 1 else f"{flagged:,} items are"
+        notes.append(f"{which} flagged; the report says why")
     return tuple(notes)
 
 

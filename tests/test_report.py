@@ -72,6 +72,7 @@ def report(items: int = 5, students: int = 1000, **changes: Any) -> ReportData:
             "Log-likelihood": -2466.6534,
             "Iterations": np.int64(14),
             "Score": 0.003,
+            "Smaller": 2e-5,
             "Attempt that counts": "first",
         },
         left_out={"Repeated": 1152, "No item id": 3},
@@ -182,6 +183,7 @@ def test_the_run_is_told_with_its_facts_and_the_rows_left_out() -> None:
         ("Log-likelihood", "\N{MINUS SIGN}2,466.653"),
         ("Iterations", "14"),
         ("Score", "0.003"),
+        ("Smaller", "below 0.0005"),
         ("Attempt that counts", "first"),
     }
     assert page.rows()[-2:] == ["Repeated1,152", "Noitemid3"]

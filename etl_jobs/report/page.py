@@ -97,7 +97,10 @@ def _fact(value: str | int | float | bool) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return whole(value)
-    return fixed(value, 3) if isinstance(value, float) else clean(value)
+    if isinstance(value, float):
+        # Three decimals of a small number would say that it is 0.
+        return "below 0.0005" if 0 < abs(value) < 0.0005 else fixed(value, 3)
+    return clean(value)
 
 
 def _part(name: str) -> str:
