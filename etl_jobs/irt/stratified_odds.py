@@ -62,14 +62,14 @@ def mantel_haenszel(
     Args:
         responses: Persons of two groups.
         focal: Whether each person is of the focal group, shape (persons,).
-        matching: Within what persons count as equally able. "score" is the number right, the
-            item itself included: without it, as in "rest score", items seem to favour the abler
-            group (Holland & Thayer 1988, Zwick 1990). Both take complete data. Or a level
-            for each person, shape (persons,): a decile of ability, for instance.
+        matching: Within what persons count as equally able. "score" is as many answers and as
+            many right ones, the item itself included: without it, as in "rest score", items
+            seem to favour the abler group (Holland & Thayer 1988, Zwick 1990). Where persons
+            chose, or were given, items by their ability, scores do not compare; then give a
+            level for each person, shape (persons,): a decile of ability, for instance.
 
     Raises:
-        ValueError: A column is not one value for each person, or there are gaps and nothing
-            else to match by.
+        ValueError: A column is not one value for each person, or the matching is unknown.
     """
     is_focal = np.asarray(focal)
     persons = len(responses.persons)
@@ -79,20 +79,7 @@ def mantel_haenszel(
             f"False for each of the {persons} persons"
         )
     person = responses.person_of_answer()
-    if isinstance(matching, str):
-        level = _scores(responses, person)
-        if matching == "rest score":
-            level = level - responses.correct
-        elif matching != "score":
-            raise ValueError(f"matching is {matching!r}; expected 'score', 'rest score' or levels")
-    else:
-        levels = np.asarray(matching)
-        if levels.shape != (persons,):
-            raise ValueError(
-                f"matching has shape {levels.shape}; expected a level for each of the {persons} "
-                "persons"
-            )
-        level = np.unique(levels, return_inverse=True)[1][person]
+    level = _levels(responses, person, matching)
     stratum = responses.item * (int(level.max(initial=0)) + 1) + level
     found, row = np.unique(stratum, return_inverse=True)
     # Columns: reference wrong, reference right, focal wrong, focal right.
@@ -102,17 +89,27 @@ def mantel_haenszel(
     return _statistics(responses.items, item, counts.astype(np.float64))
 
 
-def _scores(responses: Responses, person: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The number right of whoever gave each answer, shape (answers,)."""
-    length = responses.answers_per_person()
-    gaps = int(np.count_nonzero((length > 0) & (length < len(responses.items))))
-    if gaps:
-        raise ValueError(
-            f"{gaps} persons answered some items and not others, so that their scores do not "
-            "compare; match them by an ability of theirs, with matching="
-        )
-    score = np.bincount(person, responses.correct, len(responses.persons))
-    return score.astype(np.int64)[person]
+def _levels(
+    responses: Responses,
+    person: NDArray[np.int64],
+    matching: Literal["score", "rest score"] | ArrayLike,
+) -> NDArray[np.int64]:
+    """The level of whoever gave each answer, shape (answers,)."""
+    persons = len(responses.persons)
+    if not isinstance(matching, str):
+        levels = np.asarray(matching)
+        if levels.shape != (persons,):
+            raise ValueError(
+                f"matching has shape {levels.shape}; expected a level for each of the {persons} "
+                "persons"
+            )
+        return np.unique(levels, return_inverse=True)[1][person]
+    if matching not in ("score", "rest score"):
+        raise ValueError(f"matching is {matching!r}; expected 'score', 'rest score' or levels")
+    score = np.bincount(person, responses.correct, persons).astype(np.int64)[person]
+    if matching == "rest score":
+        score -= responses.correct
+    return responses.answers_per_person()[person] * (len(responses.items) + 1) + score
 
 
 def _statistics(items: Labels, item: NDArray[np.int64], counts: FloatArray) -> MantelHaenszel:

@@ -160,14 +160,24 @@ def test_an_item_one_group_never_answered_cannot_be_compared() -> None:
     assert np.isnan(by_model.p_value[0])
 
 
-def test_scores_with_gaps_and_columns_of_another_length_are_refused() -> None:
-    responses, focal = two_groups(50, 4)
-    matrix = responses.correct.reshape(-1, 4).astype(float)
-    matrix[7, 1] = np.nan
-    gaps = irt.Responses.from_dense(matrix)
+def test_scores_of_as_many_answers_are_compared() -> None:
+    responses, focal = two_groups(600, 6, harder=0.5)
+    matrix = responses.correct.reshape(-1, 6).astype(float)
+    matrix[::3, 5] = np.nan
+    answered, right = (~np.isnan(matrix)).sum(axis=1), np.nansum(matrix, axis=1)
 
-    with pytest.raises(ValueError, match="1 persons answered some items"):
-        irt.mantel_haenszel(gaps, focal)
+    found = irt.mantel_haenszel(irt.Responses.from_dense(matrix), focal)
+
+    levels = irt.mantel_haenszel(
+        irt.Responses.from_dense(matrix), focal, matching=10 * answered + right
+    )
+    assert np.array_equal(found.delta, levels.delta)
+    assert np.array_equal(found.chi_squared, levels.chi_squared)
+
+
+def test_columns_of_another_length_or_kind_are_refused() -> None:
+    responses, focal = two_groups(50, 4)
+
     with pytest.raises(ValueError, match="True or False for each of the 50"):
         irt.mantel_haenszel(responses, focal.astype(int))
     with pytest.raises(ValueError, match="a level for each of the 50"):

@@ -102,6 +102,26 @@ def test_a_published_document_with_difficulties_alone_is_read() -> None:
     assert (bank.lower[0], bank.upper[0]) == (0.0, 1.0)
 
 
+def test_what_the_job_publishes_is_read_as_the_items_it_published() -> None:
+    from etl_jobs.calibration_items import item_table, json_rows
+
+    draw = np.random.default_rng(4)
+    answers = draw.random((900, 7)) < 0.2 + 0.8 / (1 + np.exp(-draw.normal(0, 1, (900, 1))))
+    labels = [f"q{item}" for item in range(7)]
+    fitted = irt.calibrate(irt.Responses.from_dense(answers, items=labels), model="3PL")
+    rows = json_rows(item_table(fitted, [{} for _ in labels], fitted.flags))
+    group = {"label": None, "persons": 900, "mean": 0.1, "deviation": 1.2}
+
+    loaded = irt.items_from_json(
+        json.dumps({"schema_version": 1, "populations": [group], "items": rows})
+    )
+
+    assert list(loaded.items) == labels
+    for name in ("discrimination", "intercept", "lower", "upper"):
+        assert getattr(loaded, name) == pytest.approx(getattr(fitted, name), abs=1e-6)
+    assert (loaded.populations[0].mean, loaded.populations[0].deviation) == (0.1, 1.2)
+
+
 def item(**fields: object) -> str:
     row = {"item_id": "q1", "discrimination": 1.0, "intercept": 0.0} | fields
     return json.dumps({"schema_version": 1, "items": [row]})
