@@ -112,7 +112,9 @@ class DenseBlock:
     def prepared(self, outcome: FloatArray, precision: Precision) -> DenseOutcome:
         """Values (items, 2, nodes) in the form that `fast_total` of all blocks takes."""
         wrong, right = outcome[:, 0], outcome[:, 1]
-        always = np.delete(wrong, self.gaps, axis=0).sum(axis=0)
+        always = wrong.sum(axis=0)
+        if self.gaps.size:
+            always = np.delete(wrong, self.gaps, axis=0).sum(axis=0)
         return DenseOutcome(
             np.ascontiguousarray((right - wrong).T, precision),
             always[:, np.newaxis].astype(precision),

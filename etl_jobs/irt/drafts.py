@@ -27,7 +27,7 @@ _ENOUGH_OF_EACH = 5
 # With this many answers the step after one of so many tolerances is within one.
 _STEPS_LEFT = 3.0
 # How near to the sample's maximum it pays to come.
-_NEARBY = 1e-2
+_NEARBY = 5e-3
 
 
 class Draft(NamedTuple):

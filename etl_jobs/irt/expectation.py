@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from etl_jobs.irt.blocks import persons_in
 from etl_jobs.irt.products import dot
-from etl_jobs.irt.strands import Strands
+from etl_jobs.irt.strands import in_strands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,7 @@ class Expectation(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class InMemory:
     """The E-step over answers that are held in memory.
 
@@ -61,14 +62,14 @@ class InMemory:
         blocks: The answers.
         precision: Of the work on one block; blocks are added up in double precision always.
             Single precision takes half the time, and errs by about 1e-5 standard errors.
-        strands: The threads to work with.
+        threads: At most so many work; by default as many as there are processors.
     """
 
     blocks: Sequence[Block]
     precision: Precision = np.float64
-    strands: Strands = field(default_factory=Strands)
+    threads: int | None = None
 
-    @property
+    @cached_property
     def persons(self) -> float:
         """How many persons gave answers."""
         return persons_in(self.blocks)
@@ -86,7 +87,7 @@ class InMemory:
                 tally += part
             return log_likelihood, tally
 
-        parts = self.strands.map(strand_sums, _dealt(self.blocks))
+        parts = in_strands(strand_sums, _dealt(self.blocks), threads=self.threads)
         tally = parts[0][1]
         for part in parts[1:]:
             tally += part[1]

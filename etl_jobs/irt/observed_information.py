@@ -20,7 +20,7 @@ from etl_jobs.irt.curves import ItemParameters, outcome_scores, probability_curv
 from etl_jobs.irt.expectation import Sums, posterior
 from etl_jobs.irt.products import cross_product, product
 from etl_jobs.irt.spans import cached_spans, spans
-from etl_jobs.irt.strands import Strands
+from etl_jobs.irt.strands import in_strands
 
 if TYPE_CHECKING:
     from etl_jobs.irt.blocks import Block
@@ -63,7 +63,6 @@ class Group:
         complete: The items' complete-data information, shape (items, columns, columns).
         bend: The part of it that is not made of squares of scores.
         person_information: That of mean and log deviation, shape (2, 2).
-        strands: The threads to work with.
     """
 
     sample: Sample
@@ -75,7 +74,6 @@ class Group:
     complete: FloatArray
     bend: FloatArray
     person_information: FloatArray
-    strands: Strands
 
     @classmethod
     def at(
@@ -103,7 +101,6 @@ class Group:
             complete=squares + bend,
             bend=bend,
             person_information=np.diag([persons / deviation**2, 2 * persons]),
-            strands=Strands(),
         )
 
     def own_squares(self) -> FloatArray:
@@ -118,7 +115,7 @@ class Group:
                 total += squares(rows, posterior(block, self.tables, self.grid)[0])
             return total
 
-        return _added(self.strands.map(strand_squares, self._dealt()))
+        return _added(in_strands(strand_squares, self._dealt()))
 
     def missing(self, items: FloatArray, persons: FloatArray) -> tuple[FloatArray, FloatArray]:
         """What not seeing the abilities costs along some directions.
@@ -149,7 +146,7 @@ class Group:
                     masses[direction] += score.sum(axis=0)
             return tallies, masses
 
-        parts = self.strands.map(strand_tallies, self._dealt())
+        parts = in_strands(strand_tallies, self._dealt())
         tallies, masses = map(_added, zip(*parts, strict=True))
         return np.einsum("cion,mion->mic", self.scores, tallies), masses @ self.person_score.T
 
@@ -173,7 +170,7 @@ class Group:
                     total += cross_product(each, each)
             return total
 
-        return _added(self.strands.map(strand_products, self._dealt()))
+        return _added(in_strands(strand_products, self._dealt()))
 
     def _deviations(self, rows: slice, weight: FloatArray) -> FloatArray:
         """How patterns' scores at each node depart from their posterior means.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from etl_jobs.irt.spans import spans
+from etl_jobs.irt.strands import in_strands
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,9 +48,10 @@ class Patterns:
     def of(cls, responses: Responses) -> Self:
         """The patterns of all persons, including the empty one."""
         items, start = len(responses.items), responses.start
-        length = np.diff(start)
+        length = responses.answers_per_person()
         digest = _digests(responses)
-        order = np.lexsort((length, digest))
+        # Equal digests may stand in any order: but for a collision their patterns are equal.
+        order = np.argsort(digest)
         digest, length = digest[order], length[order]
         begin = start[:-1][order]
         is_new = np.ones(len(order), bool)
@@ -59,18 +61,11 @@ class Patterns:
         of_person[order] = np.cumsum(is_new) - 1
         first = np.flatnonzero(is_new)
         begin, length = begin[first], length[first]
-        code = np.empty(int(length.sum()), np.int32)
-        end = 0
-        for rows in _rows_at_once(length):
-            answers = _positions(begin[rows], length[rows])
-            part = code[end : end + len(answers)]
-            np.multiply(responses.item[answers], 2, out=part)
-            part += responses.correct[answers]
-            end += len(answers)
+        end = np.concatenate(([0], np.cumsum(length)))
         return cls(
             items=items,
-            start=np.concatenate(([0], np.cumsum(length))),
-            code=code,
+            start=end,
+            code=_codes(responses, begin, length, end),
             count=np.diff(np.append(first, len(order))).astype(np.float64),
             of_person=of_person,
         )
@@ -97,7 +92,8 @@ def _digests(responses: Responses) -> NDArray[np.uint64]:
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed ^= mixed >> np.uint64(31)
     digests = np.zeros(len(responses.persons), np.uint64)
-    for rows in _rows_at_once(responses.answers_per_person()):
+
+    def add_up(rows: slice) -> None:
         start = responses.start[rows.start : rows.stop + 1]
         answers = slice(int(start[0]), int(start[-1]))
         each = mixed[2 * responses.item[answers] + responses.correct[answers]]
@@ -105,7 +101,37 @@ def _digests(responses: Responses) -> NDArray[np.uint64]:
         filled = np.flatnonzero(start[1:] > start[:-1])
         if filled.size:
             digests[rows.start + filled] = np.add.reduceat(each, start[filled] - start[0])
+
+    in_strands(add_up, _rows_at_once(responses.answers_per_person()))
     return digests
+
+
+def _codes(
+    responses: Responses,
+    begin: NDArray[np.int64],
+    length: NDArray[np.int64],
+    end: NDArray[np.int64],
+) -> NDArray[np.int32]:
+    """The answers of the rows that begin there, as 2 * item + correct, one row after another."""
+    code = np.empty(end[-1], np.int32)
+    most = int(length.max(initial=0))
+    # Where all persons answered as many items, whole rows are copied.
+    alike = 0 < most * len(responses.persons) == responses.answers
+
+    def fill(rows: slice) -> None:
+        part = code[end[rows.start] : end[rows.stop]]
+        if alike:
+            row = begin[rows] // most
+            item = responses.item.reshape(-1, most)[row].ravel()
+            correct = responses.correct.reshape(-1, most)[row].ravel()
+        else:
+            answers = _positions(begin[rows], length[rows])
+            item, correct = responses.item[answers], responses.correct[answers]
+        np.multiply(item, 2, out=part)
+        part += correct
+
+    in_strands(fill, _rows_at_once(length))
+    return code
 
 
 def _rows_at_once(length: NDArray[np.int64]) -> list[slice]:

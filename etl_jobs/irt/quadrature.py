@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from etl_jobs.irt.models import FloatArray
 
 # How much further apart the nodes of a coarser grid are, and how far it reaches: one person in
-# ten million is beyond.
+# a million is beyond.
 _COARSER = 1.4
-_FARTHEST = 5.4
+_FARTHEST = 5.0
 _FEWEST = 15
 
 

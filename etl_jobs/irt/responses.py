@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -38,6 +38,8 @@ class Responses:
     start: NDArray[np.int64]
     item: NDArray[np.int32]
     correct: NDArray[np.uint8]
+    # Counted when first asked for: a calibration asks often.
+    _outcomes: NDArray[np.int64] | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def from_long(
@@ -155,16 +157,28 @@ class Responses:
 
     def answers_per_item(self) -> NDArray[np.int64]:
         """How many persons answered each item, shape (items,)."""
-        return np.bincount(self.item, minlength=len(self.items))
+        answers: NDArray[np.int64] = self._outcomes_per_item().sum(axis=1)
+        return answers
 
     def right_per_item(self) -> NDArray[np.int64]:
         """How many persons answered each item correctly, shape (items,)."""
-        right = np.bincount(self.item, weights=self.correct, minlength=len(self.items))
-        return right.astype(np.int64)
+        return self._outcomes_per_item()[:, 1].copy()
 
     def person_of_answer(self) -> NDArray[np.int64]:
         """The person of each answer, an index into `persons`, shape (answers,)."""
         return np.repeat(np.arange(len(self.persons)), self.answers_per_person())
+
+    def _outcomes_per_item(self) -> NDArray[np.int64]:
+        """How many persons answered each item wrong and right, shape (items, 2)."""
+        outcomes = self._outcomes
+        if outcomes is None:
+            counts = np.zeros(2 * len(self.items), np.int64)
+            for answers in cached_spans(self.answers, 1):
+                code = 2 * self.item[answers].astype(np.int64) + self.correct[answers]
+                counts += np.bincount(code, minlength=len(counts))
+            outcomes = counts.reshape(-1, 2)
+            object.__setattr__(self, "_outcomes", outcomes)
+        return outcomes
 
 
 def check_responses(responses: object) -> None:

@@ -23,10 +23,10 @@ _GRID_AGREEMENT = 5e-5
 STEEPEST_TOP = 0.01
 # The last step of a climb, of at most so many tolerances, is looked at on the finer grid only:
 # what is left after it is smaller by more.
-_LAST_STEP = 3.0
-# Of the narrowest posterior: a sum over nodes this close errs by exp(-24), and over those of the
+_LAST_STEP = 5.0
+# Of the narrowest posterior: a sum over nodes this close errs by exp(-22), and over those of the
 # coarser grid by exp(-12).
-_SPACING = 0.9
+_SPACING = 0.93
 _FEWEST_NODES = 61
 _MOST_NODES_AT_FIRST = 401
 _MOST_NODES = 1500

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -33,27 +33,33 @@ def processors() -> int:
         return os.cpu_count() or 1
 
 
-class Strands:
-    """Threads that wait for strands of work; they end when nobody holds this any more.
+def in_strands(
+    function: Callable[[P], R], strands: Sequence[P], *, threads: int | None = None
+) -> list[R]:
+    """What the function makes of each strand, in their order.
 
     Args:
+        function: Must not call this one again.
+        strands: The parts of the work.
         threads: At most so many; by default as many as there are processors.
     """
+    workers = processors() if threads is None else threads
+    with _linear_algebra().limit(limits=1, user_api="blas"):
+        if len(strands) <= 1 or workers == 1:
+            return [function(strand) for strand in strands]
+        return list(_pool(workers).map(function, strands))
 
-    def __init__(self, threads: int | None = None) -> None:
-        self._threads = processors() if threads is None else threads
 
-    def map(self, function: Callable[[P], R], strands: Sequence[P]) -> list[R]:
-        """What the function makes of each strand, in their order."""
-        with self._linear_algebra.limit(limits=1, user_api="blas"):
-            if len(strands) == 1 or self._threads == 1:
-                return [function(strand) for strand in strands]
-            return list(self._pool.map(function, strands))
+# Both are found once in a process: it takes longer than a small calibration.
 
-    @cached_property
-    def _linear_algebra(self) -> ThreadpoolController:
-        return ThreadpoolController()
 
-    @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self._threads, "etl-jobs-irt")
+@cache
+def _linear_algebra() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    # A child process is forked without the threads.
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+    return ThreadPoolExecutor(threads, "etl-jobs-irt")
