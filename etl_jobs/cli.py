@@ -104,7 +104,9 @@ def _run(options: Namespace) -> None:
     as_of = _as_of(options)
     jobs = _jobs(options)
     plan = jobs.plan(options.job)
-    settings = parse_settings(plan, dict(options.set), as_of)
+    # `--anchor` is short for a parameter, of which only some jobs' plans have one.
+    anchor = {"anchor": options.anchor} if options.anchor else {}
+    settings = parse_settings(plan, dict(options.set) | anchor, as_of)
     mapping = _mapping(options, jobs)
     place = _place(options)
 

@@ -138,6 +138,11 @@ def _run_options(run: argparse.ArgumentParser) -> None:
         help="a job's parameter, as `etl-jobs plan` lists them",
     )
     run.add_argument(
+        "--anchor",
+        metavar="RUN",
+        help="keep the items of this run of `calibrate`, or of the latest, as they are",
+    )
+    run.add_argument(
         "--max-bytes",
         type=_size,
         metavar="SIZE",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # The hash of a student is one of so many numbers.
 _NUMBERS = 2**60
 # As many answers as a sample needs for its maximum to be near that of all.
-_SAMPLE_ANSWERS = 2_000_000
+SAMPLE_ANSWERS = 2_000_000
 # From a sample's maximum a search goes through the answers about ten times; half as much again
 # is what a budget has to hold before the first.
 _LIKELY_PASSES = 15
@@ -172,7 +172,7 @@ def _sample(work: Work, tables: RunTables, counts: ItemCounts, answers: int) -> 
     """Return the answers of a part of the students, about as many as asked for."""
     from etl_jobs.irt import Responses
 
-    below = int(_NUMBERS * min(1.0, _SAMPLE_ANSWERS / max(answers, 1)))
+    below = int(_NUMBERS * min(1.0, SAMPLE_ANSWERS / max(answers, 1)))
     rows = work.place.warehouse.query(
         tables.named(work.steps["calibrate/sample"].sql),
         {"below": max(below, 1)},

@@ -141,8 +141,8 @@ def test_list_names_every_job_with_what_it_is(capsys: pytest.CaptureFixture[str]
     lines = capsys.readouterr().out.splitlines()
     names = [line.split()[0] for line in lines if not line.startswith(" ")]
     assert names == [
-        *("answers/latest", "answers/rejected", "features/items", "features/student_subjects"),
-        *("features/students", "calibrate"),
+        *("abilities/students", "answers/latest", "answers/rejected", "dif/mantel_haenszel"),
+        *("features/items", "features/student_subjects", "features/students", "calibrate"),
     ]
     assert max(map(len, lines)) <= 100
     columns = {len(line) - len(line.lstrip()) for line in lines if line.startswith(" ")}
@@ -174,7 +174,7 @@ def test_plan_gives_the_order_and_every_parameter(capsys: pytest.CaptureFixture[
     text = " ".join(" ".join(lines).split())
     assert "--set attempt=first|latest which of a student's answers" in text
     assert "--set priors=default|none" in text
-    assert "reads answers_latest, answers_rejected, item_features makes files" in text
+    assert "reads answers_latest, answers_rejected, item_features makes the table" in text
     assert "as_of" not in text
 
 

@@ -205,7 +205,7 @@ def test_a_run_killed_behind_the_table_leaves_no_day_that_another_trusts(
 def test_no_staging_table_is_left(lsat6: Path) -> None:
     tables = BigQueryAccessor(local=lsat6, dataset="etl").tables()
 
-    assert tables == ["answers_latest", "answers_rejected", "item_features"]
+    assert tables == ["answers_latest", "answers_rejected", "item_features", "item_parameters"]
 
 
 @pytest.mark.parametrize("name", ["features/students", "features/student_subjects"])

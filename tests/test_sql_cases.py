@@ -121,7 +121,7 @@ def test_every_query_gives_the_promised_columns_on_empty_tables(
     for table in query.reads:
         columns = tuple(Column(c.name, c.type) for c in columns_of(table))
         warehouse.create_table(table, columns)
-    anything = {"INT64": 1, "FLOAT64": 1.0, "DATE": date(2024, 3, 1)}
+    anything = {"STRING": "a", "INT64": 1, "FLOAT64": 1.0, "DATE": date(2024, 3, 1)}
     settings = {
         p.name: p.parse(p.default) if p.default else anything[p.type] for p in query.parameters
     }
