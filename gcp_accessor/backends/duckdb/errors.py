@@ -45,7 +45,8 @@ def google_errors() -> Iterator[None]:
     try:
         yield
     except statement_errors as error:
-        raise translated(error) from error
+        # DuckDB's own words are about SQL that the caller has never seen.
+        raise translated(error) from None
 
 
 @contextmanager
