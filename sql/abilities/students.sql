@@ -24,66 +24,54 @@ byte_budget: 500 GB
 
 -- Three nodes show the statement; it runs with @nodes of them, each a column more wherever these
 -- three stand. One row for each node would multiply the answers.
-WITH parameters AS (
+WITH grid AS (
   SELECT
-    item_id,
-    discrimination,
-    intercept,
-    lower_asymptote,
-    upper_asymptote
-  FROM item_parameters
-  WHERE as_of = @as_of
-),
-
--- Students are normal on the scale: its whole mass lies within eight deviations.
-scale AS (
-  SELECT
-    MAX(population_mean) AS mean,
-    MAX(population_deviation) AS deviation
-  FROM item_parameters
-  WHERE as_of = @as_of
-),
-
-grid AS (
-  SELECT
-    ARRAY_AGG(-8.0 + 16.0 * step / (@nodes - 1) ORDER BY step) AS standard
+    -- Students are normal on the scale: its whole mass lies within eight deviations.
+    ARRAY_AGG(-8.0 + 16.0 * step / (@nodes - 1) ORDER BY step) AS deviations
   FROM UNNEST(GENERATE_ARRAY(0, @nodes - 1)) AS step
+),
+
+-- In deviations from the students' mean.
+abilities AS (
+  SELECT
+    deviations[OFFSET(0)] AS ability_0,
+    deviations[OFFSET(1)] AS ability_1,
+    deviations[OFFSET(2)] AS ability_2
+  FROM grid
 ),
 
 nodes AS (
   SELECT
-    scale.mean + scale.deviation * grid.standard[OFFSET(0)] AS ability_0,
-    scale.mean + scale.deviation * grid.standard[OFFSET(1)] AS ability_1,
-    scale.mean + scale.deviation * grid.standard[OFFSET(2)] AS ability_2,
-    POW(scale.mean + scale.deviation * grid.standard[OFFSET(0)], 2) AS square_0,
-    POW(scale.mean + scale.deviation * grid.standard[OFFSET(1)], 2) AS square_1,
-    POW(scale.mean + scale.deviation * grid.standard[OFFSET(2)], 2) AS square_2,
-    -0.5 * POW(grid.standard[OFFSET(0)], 2) AS log_density_0,
-    -0.5 * POW(grid.standard[OFFSET(1)], 2) AS log_density_1,
-    -0.5 * POW(grid.standard[OFFSET(2)], 2) AS log_density_2
-  FROM grid
-  CROSS JOIN scale
+    ability_0,
+    ability_1,
+    ability_2,
+    ability_0 * ability_0 AS square_0,
+    ability_1 * ability_1 AS square_1,
+    ability_2 * ability_2 AS square_2
+  FROM abilities
 ),
 
--- A wrong answer is a right one with all signs turned.
+-- In the same terms. A wrong answer is a right one with all signs turned.
 outcomes AS (
   SELECT
     item_id,
     1 AS correct,
-    discrimination AS slope,
-    intercept AS level,
+    discrimination * population_deviation AS slope,
+    intercept + discrimination * population_mean AS level,
     lower_asymptote AS least,
     upper_asymptote AS most
-  FROM parameters
+  FROM item_parameters
+  WHERE as_of = @as_of
   UNION ALL
   SELECT
     item_id,
     0 AS correct,
-    -discrimination AS slope,
-    -intercept AS level,
+    -discrimination * population_deviation AS slope,
+    -intercept - discrimination * population_mean AS level,
     1.0 - upper_asymptote AS least,
     1.0 - lower_asymptote AS most
-  FROM parameters
+  FROM item_parameters
+  WHERE as_of = @as_of
 ),
 
 log_odds AS (
@@ -115,28 +103,41 @@ shrunk AS (
   FROM log_odds
 ),
 
--- LN sees nothing below the smallest number that there is.
 chances AS (
   SELECT
     item_id,
     correct,
-    IF(node_0 >= 0, most + least * small_0, least + most * small_0) AS share_0,
-    IF(node_1 >= 0, most + least * small_1, least + most * small_1) AS share_1,
-    IF(node_2 >= 0, most + least * small_2, least + most * small_2) AS share_2,
+    IF(node_0 >= 0, most + least * small_0, least + most * small_0) AS part_0,
+    IF(node_1 >= 0, most + least * small_1, least + most * small_1) AS part_1,
+    IF(node_2 >= 0, most + least * small_2, least + most * small_2) AS part_2,
     1.0 + small_0 AS whole_0,
     1.0 + small_1 AS whole_1,
     1.0 + small_2 AS whole_2
   FROM shrunk
 ),
 
+-- LN sees nothing below the smallest number that there is.
+logarithms AS (
+  SELECT
+    item_id,
+    correct,
+    LN(GREATEST(part_0, 1e-300)) AS part_0,
+    LN(GREATEST(part_1, 1e-300)) AS part_1,
+    LN(GREATEST(part_2, 1e-300)) AS part_2,
+    LN(whole_0) AS whole_0,
+    LN(whole_1) AS whole_1,
+    LN(whole_2) AS whole_2
+  FROM chances
+),
+
 log_probabilities AS (
   SELECT
     item_id,
     correct,
-    LN(GREATEST(share_0, 1e-300)) - LN(whole_0) AS node_0,
-    LN(GREATEST(share_1, 1e-300)) - LN(whole_1) AS node_1,
-    LN(GREATEST(share_2, 1e-300)) - LN(whole_2) AS node_2
-  FROM chances
+    part_0 - whole_0 AS node_0,
+    part_1 - whole_1 AS node_1,
+    part_2 - whole_2 AS node_2
+  FROM logarithms
 ),
 
 likelihoods AS (
@@ -160,9 +161,9 @@ joint AS (
   SELECT
     likelihoods.student_id,
     likelihoods.answers,
-    likelihoods.node_0 + nodes.log_density_0 AS node_0,
-    likelihoods.node_1 + nodes.log_density_1 AS node_1,
-    likelihoods.node_2 + nodes.log_density_2 AS node_2
+    likelihoods.node_0 - 0.5 * nodes.square_0 AS node_0,
+    likelihoods.node_1 - 0.5 * nodes.square_1 AS node_1,
+    likelihoods.node_2 - 0.5 * nodes.square_2 AS node_2
   FROM likelihoods
   CROSS JOIN nodes
 ),
@@ -188,27 +189,50 @@ masses AS (
   FROM peaks
 ),
 
-moments AS (
+sums AS (
   SELECT
     masses.student_id,
     masses.answers,
-    masses.node_0 + masses.node_1 + masses.node_2 AS mass,
+    masses.node_0
+    + masses.node_1
+    + masses.node_2 AS mass,
     masses.node_0 * nodes.ability_0
     + masses.node_1 * nodes.ability_1
-    + masses.node_2 * nodes.ability_2 AS first_moment,
+    + masses.node_2 * nodes.ability_2 AS first_sum,
     masses.node_0 * nodes.square_0
     + masses.node_1 * nodes.square_1
-    + masses.node_2 * nodes.square_2 AS second_moment
+    + masses.node_2 * nodes.square_2 AS second_sum
   FROM masses
   CROSS JOIN nodes
+),
+
+moments AS (
+  SELECT
+    student_id,
+    answers,
+    first_sum / mass AS mean,
+    second_sum / mass AS mean_square
+  FROM sums
+),
+
+population AS (
+  SELECT
+    MAX(population_mean) AS mean,
+    MAX(population_deviation) AS deviation
+  FROM item_parameters
+  WHERE as_of = @as_of
 )
 
 -- Sums of floating-point numbers depend on the order of the rows in their last digits; rounding
 -- keeps a repeated run at the same numbers.
 SELECT
   @as_of AS as_of,
-  student_id,
-  ROUND(first_moment / mass, 9) AS ability,
-  ROUND(SQRT(second_moment / mass - POW(first_moment / mass, 2)), 9) AS ability_error,
-  answers
+  moments.student_id,
+  ROUND(population.mean + population.deviation * moments.mean, 9) AS ability,
+  ROUND(
+    population.deviation * SQRT(moments.mean_square - moments.mean * moments.mean),
+    9
+  ) AS ability_error,
+  moments.answers
 FROM moments
+CROSS JOIN population
