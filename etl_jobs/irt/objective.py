@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # No discrimination goes beyond it.
 STEEPEST_CURVE = 30.0
+_RIDGE = 1e-10
+_SMALLEST = 1e-30
 # At angle 0 nothing moves an asymptote, also one that wants away from there: this rate does.
 _LEAST_RATE = 1e-3
 
@@ -53,11 +55,17 @@ class Evaluation(Slope):
     @property
     def steepness(self) -> float:
         """The largest |score| / sqrt(information): how far the top is, in standard errors."""
-        return float(np.max(np.abs(self.score) / np.sqrt(self.curvature)))
+        # Where nothing is told there is nothing to climb.
+        scale = np.sqrt(np.maximum(self.curvature, _SMALLEST))
+        return float(np.max(np.abs(self.score) / scale))
 
     def newton_step(self, score: FloatArray) -> FloatArray:
         """The step to where the score would vanish, item by item and along the joint ones."""
-        solved = np.linalg.solve(self.information, score[..., np.newaxis])[..., 0]
+        # Few answers can leave two parameters of an item indistinguishable: the least that
+        # makes the information invertible changes no other step.
+        ridge = _RIDGE * np.diagonal(self.information, axis1=1, axis2=2) + _SMALLEST
+        each = self.information + ridge[:, :, np.newaxis] * np.eye(score.shape[1])
+        solved = np.linalg.solve(each, score[..., np.newaxis])[..., 0]
         step: FloatArray = np.where(self.alone, solved, 0.0)
         for direction in self.joint:
             step += dot(direction, score) * direction

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import special
 
 from etl_jobs.irt.quadrature import Grid
 
@@ -44,7 +45,8 @@ class Population:
     def weigh(self, ability: FloatArray) -> Grid:
         """These abilities, equally spaced, with this population's mass at each."""
         log_density = -0.5 * ((ability - self.mean) / self.deviation) ** 2
-        return Grid(ability, log_density - np.log(np.exp(log_density).sum()))
+        # A population between two nodes is at the nearer one.
+        return Grid(ability, log_density - special.logsumexp(log_density))
 
 
 def split(responses: Responses, groups: ArrayLike | None) -> tuple[Labels, list[Responses]]:

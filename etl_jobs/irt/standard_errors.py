@@ -289,8 +289,9 @@ def _prior_information(
 
 def _inverse(information: FloatArray) -> FloatArray:
     """The inverse of each matrix in a stack, NaN where one is not positive definite."""
-    lowest = np.linalg.eigvalsh(information)[:, 0] if information.shape[1] else np.ones(1)
     inverse = np.full_like(information, np.nan)
-    sound = lowest > 0
+    sound = np.all(np.isfinite(information), axis=(1, 2))
+    if information.shape[1]:
+        sound[sound] = np.linalg.eigvalsh(information[sound])[:, 0] > 0
     inverse[sound] = np.linalg.inv(information[sound])
     return inverse
