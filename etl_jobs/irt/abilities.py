@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from etl_jobs.irt.expectation import posterior
 from etl_jobs.irt.point_estimates import PointEstimates, point_estimates
 from etl_jobs.irt.products import product
 from etl_jobs.irt.scale import SPAN, STANDARD_NORMAL, Scale, persons_of
+from etl_jobs.irt.strands import in_strands
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from etl_jobs.irt.blocks import Block
     from etl_jobs.irt.item_bank import Items
     from etl_jobs.irt.models import FloatArray
     from etl_jobs.irt.population import Population
@@ -29,8 +32,8 @@ class Abilities:
 
     Attributes:
         persons: One label for each person, shape (persons,).
-        ability: The estimates, shape (persons,). Without answers: the mean of what is believed
-            of persons (EAP, MAP), or NaN (ML, WLE).
+        ability: The estimates, shape (persons,). Without answers that tell anything: the mean
+            of what is believed of persons (EAP, MAP), or NaN (ML, WLE).
         standard_error: The posterior deviation (EAP), or 1 / sqrt(information), shape
             (persons,). NaN beside a bound, and where there is no estimate.
         answers: How many answers each estimate rests on, shape (persons,).
@@ -129,8 +132,13 @@ def _expected(scale: Scale) -> PointEstimates:
     # About the middle of the grid, where the squares lose no digits to a distant origin.
     middle = scale.grid.nodes[len(scale.grid.nodes) // 2]
     powers = np.vander(scale.grid.nodes - middle, 3)
-    for rows, weight, _ in scale.posteriors():
+
+    def work(part: tuple[slice, Block]) -> None:
+        rows, block = part
+        weight, _ = posterior(block, scale.tables, scale.grid)
         second, first, _ = product(weight, powers).T
         mean[rows] = middle + first
         deviation[rows] = np.sqrt(second - first**2)
+
+    in_strands(work, scale.parts)
     return PointEstimates(mean, deviation)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from etl_jobs.irt.ability_slopes import ability_slopes
+from etl_jobs.irt.strands import in_strands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ class PointEstimates(NamedTuple):
     """Estimates of distinct answer patterns; each field has shape (patterns,).
 
     Attributes:
-        ability: Within the bounds; NaN where nothing was answered and nothing is believed.
+        ability: Within the bounds; NaN where nothing speaks for any ability.
         standard_error: 1 / sqrt(information), the prior's included under MAP; NaN where the
             estimate is a bound.
     """
@@ -52,19 +53,17 @@ def point_estimates(
     items: Items, scale: Scale, method: PointMethod, persons: Normal, bound: float
 ) -> PointEstimates:
     """The highest point within [-bound, bound] for each pattern of the scale."""
-    patterns = scale.patterns
-    ability, error = np.empty((2, len(patterns)))
+    ability, error = np.empty((2, len(scale.patterns)))
     nodes = np.linspace(-bound, bound, _LOOKOUTS)
-    begin = 0
-    for block in scale.blocks:
-        rows = slice(begin, begin + len(block.count))
+
+    def work(part: tuple[slice, Block]) -> None:
+        rows, block = part
         slope = _slope_at_nodes(items, scale.place, block, nodes, method, persons)
         ability[rows], error[rows] = _highest(
-            items, scale.place, patterns, rows, nodes, slope, method, persons
+            items, scale.place, scale.patterns, rows, nodes, slope, method, persons
         )
-        begin = rows.stop
-    if method != "MAP":
-        ability[np.diff(patterns.start) == 0] = np.nan
+
+    in_strands(work, scale.parts)
     return PointEstimates(ability, error)
 
 
@@ -121,6 +120,8 @@ def _highest(
     share = np.clip(slope[here, low] / fall, 0.01, 0.99)
     guess = nodes[low] + share * (nodes[high] - nodes[low])
     ability, error = nodes[top].copy(), np.full(len(top), np.nan)
+    # Without answers, or with none that depend on ability, no point is higher than another.
+    ability[~slope.any(axis=1)] = np.nan
     for part in _parts(patterns.start, rows, np.flatnonzero(~beyond)):
         answers = _Answers(items, place, patterns, rows.start + part, method, persons)
         ability[part], error[part] = _root(

@@ -61,13 +61,19 @@ class Scale:
         self.grid = normal_grid(persons, slope, _most_information(self.patterns, slope))
         self.tables = tables_of(items, self.grid.nodes, self.place)
 
+    @property
+    def parts(self) -> list[tuple[slice, Block]]:
+        """Each block, and which of the patterns it holds."""
+        end = np.cumsum([len(block.count) for block in self.blocks]).tolist()
+        starts = [0, *end[:-1]]
+        return [
+            (slice(*rows), block) for *rows, block in zip(starts, end, self.blocks, strict=True)
+        ]
+
     def posteriors(self) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
         """For each block its patterns, their posteriors and their log-likelihoods."""
-        begin = 0
-        for block in self.blocks:
-            weight, log_marginal = posterior(block, self.tables, self.grid)
-            yield slice(begin, begin + len(weight)), weight, log_marginal
-            begin += len(weight)
+        for rows, block in self.parts:
+            yield rows, *posterior(block, self.tables, self.grid)
 
 
 def persons_of(items: Items, persons: Normal | Population | None) -> Normal:

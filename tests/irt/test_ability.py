@@ -156,6 +156,19 @@ def test_an_infinite_estimate_is_the_bound_without_a_standard_error() -> None:
         assert np.isfinite(found.standard_error).all()
 
 
+def test_answers_that_say_nothing_of_ability_are_like_none() -> None:
+    items = irt.ItemBank.of(["flat", "slope"], [0.0, 1.0], [0.5, 0.0])
+    responses = irt.Responses.from_dense([[1, np.nan], [0, np.nan]], items=["flat", "slope"])
+
+    wle = irt.estimate_abilities(items, responses, method="WLE")
+    map_ = irt.estimate_abilities(items, responses, method="MAP")
+
+    assert np.isnan(wle.ability).all()
+    assert np.isnan(wle.standard_error).all()
+    assert map_.ability == pytest.approx([0, 0], abs=1e-9)
+    assert map_.standard_error == pytest.approx([1, 1])
+
+
 def test_what_is_believed_of_persons_moves_and_narrows_the_estimates() -> None:
     items = bank(12, "3PL")
     responses = irt.Responses.from_dense(simulate(items, np.linspace(-2, 2, 30), 0.7))
