@@ -55,6 +55,10 @@ def report_of(
     def column(name: str) -> Any:
         return items[name].to_pandas().to_numpy(float, na_value=np.nan)
 
+    def error(name: str) -> Any:
+        # What is held was not estimated here: a dash, not an error of 0.
+        return np.where(fitted.held, np.nan, column(name))
+
     abilities = irt.estimate_abilities(fitted, responses).ability
     counts, edges = np.histogram(abilities, bins=_BINS, range=(-4.0, 4.0))
     [students] = fitted.populations
@@ -70,9 +74,9 @@ def report_of(
         answers=fitted.answers,
         share_correct=column("share_correct"),
         discrimination=column("discrimination"),
-        discrimination_se=column("discrimination_error"),
+        discrimination_se=error("discrimination_error"),
         difficulty=column("difficulty"),
-        difficulty_se=column("difficulty_error"),
+        difficulty_se=error("difficulty_error"),
         **_asymptotes(fitted),
         infit=fit.infit,
         outfit=fit.outfit,

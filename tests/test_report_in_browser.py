@@ -227,6 +227,11 @@ def test_a_guessing_parameter_lifts_the_curve_and_its_information_is_lord_s(
     assert tab.run("document.querySelectorAll('#item line.guide').length") >= 1
 
 
+def probability_at(data: ReportData, item: int, theta: float) -> float:
+    a, b, c = data.discrimination[item], data.difficulty[item], data.lower[item]
+    return float(c + (1 - c) / (1 + np.exp(-a * (theta - b))))
+
+
 def test_fit_columns_sort_and_anchors_are_found(tab: browser.Page, write: Any) -> None:
     data = full_bank()
     tab.open(write(data), "#rows=100")
@@ -234,11 +239,17 @@ def test_fit_columns_sort_and_anchors_are_found(tab: browser.Page, write: Any) -
     tab.click("th.outfit button")
     noisiest = ids(tab)
     tab.click(".chip[data-flag=anchor]")
-    anchors = ids(tab)
+    anchors, tags = ids(tab), tab.text("#table .tag.anchor")
 
+    average = probability_at(data, 9, data.ability_mean)
+    tab.run("location.hash = '#item=q9'")
+    tab.wait("document.querySelector('#item h3').textContent === 'Question 9'")
+    assert tab.text("#item p.words")[0].startswith(
+        f"Of students with average ability, {round(100 * average)}% are expected"
+    )
     assert noisiest == [f"q{item}" for item in np.argsort(-data.outfit, kind="stable")]
     assert sorted(anchors) == sorted(f"q{item}" for item in range(1, 60, 4))
-    assert len(tab.text("#table .tag.anchor")) == 15
+    assert len(tags) == 15
 
 
 def test_the_whiskers_are_wilson_s_intervals(tab: browser.Page, write: Any) -> None:

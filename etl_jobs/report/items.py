@@ -147,6 +147,7 @@ def payload(data: ReportData) -> Markup:
     content = {
         "model": data.model,
         "axis": [low, high],
+        "mean": round(data.ability_mean, 4),
         "first_rows": FIRST_ROWS,
         "subjects": subjects,
         "flags": [{"name": f.name, "label": f.label, "meaning": f.meaning} for f in flags],

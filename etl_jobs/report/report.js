@@ -143,7 +143,7 @@ const sentence = (i) => {
   // The words for discrimination are Baker's (The Basics of Item Response Theory, 2001).
   const sharp = a < 0 ? "the wrong way round" : a < 0.35 ? "very little" : a < 0.65 ? "a little" :
     a < 1.35 ? "moderately" : a < 1.7 ? "sharply" : "very sharply";
-  const average = Math.round(100 * probability(i, 0));
+  const average = Math.round(100 * probability(i, data.mean));
   return `Of students with average ability, ${average}% are expected to get it right. ` +
     `It separates weaker from stronger students ${sharp}` +
     (a > 0 ? `, best around ability ${fixed(sharpest(i), 1)}.` : ".") + fitting(i);
