@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from etl_jobs.irt.calibration import Calibration
+    from etl_jobs.irt.item_bank import Items
 
 
-def characteristic_curves(calibration: Calibration, ability: ArrayLike) -> FloatArray:
+def characteristic_curves(calibration: Items, ability: ArrayLike) -> FloatArray:
     """The probability of a right answer to each item, shape (items, abilities)."""
     return probability(
         ability,
@@ -37,7 +38,7 @@ def observed_curves(calibration: Calibration) -> FloatArray:
     return proportion
 
 
-def item_information(calibration: Calibration, ability: ArrayLike) -> FloatArray:
+def item_information(calibration: Items, ability: ArrayLike) -> FloatArray:
     """Fisher's information about ability in each item, P'^2 / (P (1 - P)), (items, abilities).
 
     With asymptotes it is Lord's (1980); without, a^2 P (1 - P).
@@ -56,12 +57,12 @@ def item_information(calibration: Calibration, ability: ArrayLike) -> FloatArray
 
 
 def information_curve(
-    calibration: Calibration, ability: ArrayLike, *, items: NDArray[np.bool_] | None = None
+    calibration: Items, ability: ArrayLike, *, items: NDArray[np.bool_] | None = None
 ) -> FloatArray:
     """The information of a test of these items, shape (abilities,).
 
     Args:
-        calibration: The items.
+        calibration: The items; an `ItemBank` does as well.
         ability: Shape (abilities,).
         items: Which items the test has; all without it.
     """
@@ -72,7 +73,7 @@ def information_curve(
 
 
 def measurement_error(
-    calibration: Calibration, ability: ArrayLike, *, items: NDArray[np.bool_] | None = None
+    calibration: Items, ability: ArrayLike, *, items: NDArray[np.bool_] | None = None
 ) -> FloatArray:
     """The standard error of measurement, 1 / sqrt(information); infinite without any.
 

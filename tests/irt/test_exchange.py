@@ -63,6 +63,10 @@ def test_a_calibration_comes_back_with_its_covariance_and_scores_the_same() -> N
         irt.estimate_abilities(calibration, responses).ability, abs=1e-12
     )
     assert irt.items_to_json(loaded) == irt.items_to_json(calibration)
+    ability = np.linspace(-3, 3, 7)
+    assert np.array_equal(
+        irt.information_curve(loaded, ability), irt.information_curve(calibration, ability)
+    )
 
 
 def test_the_persons_that_the_items_were_calibrated_with_come_back() -> None:
