@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from etl_jobs.irt.ascent import COARSE_ROUNDING, ROUNDING
-from etl_jobs.irt.blocks import sample_of
+from etl_jobs.irt.blocks import persons_in, sample_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,8 @@ _ENOUGH_ANSWERS = 2_000_000
 _ENOUGH_OF_EACH = 5
 # With this many answers the step after one of so many tolerances is within one.
 _STEPS_LEFT = 3.0
+# The share of persons whose pattern nobody else has, or nearly.
+_FEWEST_DISTINCT = 0.75
 # How near to the sample's maximum it pays to come.
 _NEARBY = 5e-3
 
@@ -59,6 +61,10 @@ def drafts_of(groups: Sequence[InMemory], tolerance: float) -> list[Draft]:
 
 
 def _is_telling(sample: Sequence[InMemory]) -> bool:
-    """Whether every item was answered often enough, right and wrong, in a sample."""
-    outcomes = sum(block.outcomes() for group in sample for block in group.blocks)
-    return bool(np.min(outcomes) >= _ENOUGH_OF_EACH)
+    """Whether a sample has every item answered often enough, right and wrong, by many."""
+    blocks = [block for group in sample for block in group.blocks]
+    patterns = sum(len(block.count) for block in blocks)
+    # Where few patterns are most of the persons, which of them are in it is decisive.
+    if _FEWEST_DISTINCT * persons_in(blocks) > _SHARE * patterns:
+        return False
+    return bool(np.min(sum(block.outcomes() for block in blocks)) >= _ENOUGH_OF_EACH)
