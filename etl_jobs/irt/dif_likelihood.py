@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from etl_jobs.irt.estimation import calibrate
 from etl_jobs.irt.responses import Responses
@@ -103,7 +103,7 @@ def likelihood_ratio(
         labels,
         statistic,
         freedom,
-        chi2.sf(statistic, freedom),
+        chdtrc(freedom, statistic),
         slope,
         level,
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from etl_jobs.irt.calibration import Calibration
 from etl_jobs.irt.item_bank import places_of, tables_of
@@ -104,7 +104,7 @@ def model_fit(
     return ModelFit(
         m2,
         freedom,
-        float(chi2.sf(m2, freedom)),
+        float(chdtrc(freedom, m2)),
         float(np.sqrt(max(m2 - freedom, 0.0) / (len(answers) * freedom))),
         _srmsr(observed, modelled, pairs),
     )

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from etl_jobs.irt.item_bank import ItemBank, Items, tables_of
 from etl_jobs.irt.quadrature import Grid
@@ -144,6 +143,9 @@ def link(
     )
     end = start
     if method in ("stocking-lord", "haebara"):
+        # Optimisers take a while to import, and linking alone needs one.
+        from scipy.optimize import least_squares
+
         # The slope by its logarithm: a scale cannot be turned round.
         search = least_squares(
             distances, start, xtol=1e-12, ftol=1e-12, gtol=1e-12, x_scale=(0.1, 0.1)

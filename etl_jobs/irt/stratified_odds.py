@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -143,7 +143,7 @@ def _statistics(items: Labels, item: NDArray[np.int64], counts: FloatArray) -> M
         np.where(judged, value, np.nan)
         for value in (ratio, delta, -_DELTA * log_error, chi_squared)
     )
-    p_value = chi2.sf(chi_squared, 1)
+    p_value = chdtrc(1, chi_squared)
     return MantelHaenszel(
         items, ratio, delta, error, chi_squared, p_value, _ets_class(delta, error, p_value)
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from etl_jobs.irt.item_bank import places_of, tables_of
 from etl_jobs.irt.scale import normal_grid, persons_of
@@ -84,7 +84,7 @@ def summed_score_fit(
         observed = np.bincount(score, answers[:, item], length + 1)[1:length].astype(np.float64)
         statistic[item], cells[item] = _compare(observed, expected, persons_at)
     freedom = np.maximum(cells - fitted, 0)
-    p_value = np.where(freedom > 0, chi2.sf(statistic, np.maximum(freedom, 1)), np.nan)
+    p_value = np.where(freedom > 0, chdtrc(np.maximum(freedom, 1), statistic), np.nan)
     return SummedScoreFit(statistic, freedom, p_value)
 
 
