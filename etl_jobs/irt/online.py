@@ -129,10 +129,12 @@ class OnlineAbility:
         that one item counts once is the caller's to see to.
 
         Raises:
-            ValueError: The item is not calibrated.
+            ValueError: The item is not calibrated, or `correct` is neither right nor wrong.
         """
+        if correct not in (True, False):
+            raise ValueError(f"correct is {correct!r}; expected True or False")
         tables = self._tables(student, item)
-        joint = student.log_weights + tables.log_outcome[0, int(bool(correct))]
+        joint = student.log_weights + tables.log_outcome[0, int(correct)]
         peak = joint.max()
         joint -= peak + np.log(np.exp(joint - peak).sum())
         return Belief(student.nodes, joint, student.answers + 1)

@@ -195,6 +195,30 @@ def test_what_is_believed_of_persons_moves_and_narrows_the_estimates() -> None:
     )
 
 
+def test_persons_of_several_groups_are_scored_as_their_own_group() -> None:
+    items = bank(15, "2PL")
+    truth = np.random.default_rng(6).standard_normal(1200)
+    group = np.arange(1200) % 2
+    truth = np.where(group == 1, 0.8 + 0.6 * truth, truth)
+    answers = simulate(items, truth, 1.0)
+    both = irt.Responses.from_dense(answers)
+    others = irt.Responses.from_dense(answers[group == 1])
+    calibration = irt.calibrate(both, groups=group)
+
+    second = calibration.populations[1]
+    abilities = irt.estimate_abilities(calibration, others, persons=second)
+
+    assert np.mean(abilities.ability) == pytest.approx(second.mean, abs=0.01)
+    for score in (irt.estimate_abilities, irt.log_likelihood):
+        with pytest.raises(ValueError, match=r"several groups of persons \(0, 1\)"):
+            score(calibration, others)
+    assert irt.estimate_abilities(calibration, others, method="WLE").ability.shape == (600,)
+    expected = irt.log_likelihood(calibration, others, persons=second)
+    reference = irt.Responses.from_dense(answers[group == 0])
+    expected += irt.log_likelihood(calibration, reference, persons=calibration.populations[0])
+    assert expected == pytest.approx(calibration.log_likelihood, abs=1e-6)
+
+
 def test_reliability_is_the_squared_correlation_with_the_truth() -> None:
     items = bank(25, "2PL")
     truth = np.random.default_rng(8).standard_normal(6000)

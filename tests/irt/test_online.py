@@ -105,6 +105,9 @@ def test_unknown_items_and_states_of_something_else_are_refused() -> None:
 
     with pytest.raises(ValueError, match="item q99 is not calibrated"):
         online.update(online.start(), "q99", correct=True)
+    for answer in (None, 0.5, float("nan"), "yes"):
+        with pytest.raises(ValueError, match="expected True or False"):
+            online.update(online.start(), "q1", correct=answer)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="item q99 is not calibrated"):
         online.probability(online.start(), "q99")
     for broken in ({}, state | {"log_weights": "?"}, state | {"nodes": [-8, 8, 7]}, {"nodes": 3}):
