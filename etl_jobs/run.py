@@ -106,6 +106,10 @@ def run_plan(
         JobError: the first job that fails; those before it stay published.
         google.api_core.exceptions.GoogleAPICallError: what Google refuses, as it says it.
     """
+    # Before anything is done: what was typed may mean nothing.
+    for job in plan:
+        if job.module:
+            settings = import_module(job.module).settle(settings, place)
     # Looked up once: jobs that read one table describe the same rows of it.
     versions: dict[str, str] = {}
     for job in plan:
@@ -114,8 +118,6 @@ def run_plan(
             if table not in versions:
                 versions[table] = table_version(place.warehouse, table)
         inputs = {table: versions[table] for table in job.reads}
-        if job.module:
-            settings = import_module(job.module).settle(settings, place)
         run = _run_of(job, place, settings, inputs)
         attempt = _Attempt(job, place, run, settings, inputs, max_bytes)
         if job.module:
