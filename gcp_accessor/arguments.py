@@ -74,11 +74,20 @@ def check_text(what: str, text: object) -> None:
     """Raise TypeError or ValueError unless this is a str that UTF-8 can hold."""
     if not isinstance(text, str):
         raise TypeError(f"{what} is {text!r}; expected a str, not a {type(text).__name__}")
+    utf8(what, text)
+
+
+def utf8(what: str, text: str) -> bytes:
+    """Return the text as bytes.
+
+    Raises:
+        ValueError: it has half of a surrogate pair.
+    """
     try:
-        text.encode()
+        return text.encode()
     except UnicodeEncodeError as error:
-        half = error.object[error.start]
+        near = text[max(error.start - 10, 0) : error.end + 10]
         raise ValueError(
-            f"{what} has {half!r} at position {error.start}, half of a character that UTF-8 cannot "
-            "hold; read its source with the right encoding"
+            f"{what} has a lone surrogate, which UTF-8 cannot hold, in {near!r}; read its source "
+            "with the right encoding"
         ) from error

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 B = TypeVar("B")
 
 # What these cost is of interest where nothing else is; all others are told of at DEBUG.
-_COSTLY = frozenset({"run", "load_file", "load_uris", "export", "copy"})
+_COSTLY = frozenset({"run", "load_file", "load_uris", "export", "export_rows", "copy"})
 # What a caller calls them.
 _NAMES = {
     "run": "query",
     "load_file": "load",
     "load_uris": "load",
+    "export_rows": "export",
     "writer": "write",
     "reader": "read",
 }

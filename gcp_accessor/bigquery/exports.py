@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal, get_args
 
 from gcp_accessor.arguments import check_choice
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from gcp_accessor.backends import QueryStats
     from gcp_accessor.parameters import Parameters
+
+_QUERY = re.compile(r"\s*(SELECT|WITH)\s", re.IGNORECASE)
 
 
 class Exports(Queries):
@@ -39,7 +42,15 @@ class Exports(Queries):
         Raises:
             google.api_core.exceptions.NotFound: there is no such table or bucket.
         """
-        self._backend.export(self._name(table), *_place(uri, format))
+        from google.api_core.exceptions import NotFound
+
+        try:
+            self._backend.export(self._name(table), *_place(uri, format))
+        except (NotFound, ValueError) as error:
+            # A table may have such a name; hardly any has.
+            if isinstance(table, str) and _QUERY.match(table):
+                error.add_note("For the rows of a query there is export_query().")
+            raise
 
     def export_query(
         self,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast, get_args
 
+from gcp_accessor.arguments import utf8
 from gcp_accessor.errors import MissingExtra
 from gcp_accessor.tabular import csv_rows, csv_text, json_text
 from gcp_accessor.tabular.formats import format_of
@@ -96,9 +97,9 @@ def write(
 
 def _encoded(data: object, format: Format) -> bytes:
     if format == "json":
-        return csv_text.utf8(json_text.document_of(data), "the document")
+        return utf8("the document", json_text.document_of(data))
     if format == "text" and isinstance(data, str):
-        return csv_text.utf8(data, "the text")
+        return utf8("the text", data)
     if format == "bytes" and isinstance(data, bytes | bytearray | memoryview):
         return bytes(data)
     wanted = "a str" if format == "text" else "bytes"
@@ -134,7 +135,7 @@ def _write_rows(
 
 def _write_csv(rows: RowBlocks, sink: ObjectWriter) -> int:
     if rows.names is not None:
-        sink.write(csv_text.utf8(csv_text.line_of(rows.names), "the header"))
+        sink.write(utf8("the header", csv_text.line_of(rows.names)))
     count = 16
     while block := rows.take(count):
         content = csv_text.block_of(block, first=rows.taken - len(block) + 1)
@@ -149,7 +150,7 @@ def _write_lines(lines: Iterator[str], sink: ObjectWriter) -> int:
     size = rows = 0
     try:
         for line in lines:
-            held.append(csv_text.utf8(line, f"row {rows + 1}"))
+            held.append(utf8(f"row {rows + 1}", line))
             size += len(line)
             rows += 1
             if size >= _BLOCK:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from gcp_accessor.arguments import utf8
 from gcp_accessor.arrow import arrow_schema
 from gcp_accessor.schema import Column
 from gcp_accessor.tabular.arrow_files import file_of, pieces_of, reader_of
 from gcp_accessor.tabular.arrow_texts import texts_of
-from gcp_accessor.tabular.csv_text import line_of, text_of, utf8
+from gcp_accessor.tabular.csv_text import line_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -47,7 +48,7 @@ def write_csv(data: Any, sink: ObjectWriter, header: Sequence[str] | None) -> in
         raise ValueError(f"the {type(data).__name__} {found}")
     if header is not None and len(header) != len(names):
         raise ValueError(f"the header has {len(header)} names; the data has {len(names)} columns")
-    sink.write(utf8(line_of(names if header is None else header), "the header"))
+    sink.write(utf8("the header", line_of(names if header is None else header)))
     schema = pa.schema([(f"f{at}", pa.large_string()) for at in range(len(names))])
     options = pa_csv.WriteOptions(include_header=False, quoting_style="all_valid")
     rows = 0
@@ -159,7 +160,7 @@ def _texts_of_series(series: Any) -> pa.Array:
         raise
     except UnicodeEncodeError:
         # It says neither where nor what to do.
-        utf8("\n".join(map(str, series)), f"the column {series.name!r}")
+        utf8(f"the column {series.name!r}", "\n".join(map(str, series)))
         raise
 
 

@@ -13,6 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from gcp_accessor.arguments import utf8
 from gcp_accessor.python_values import plain
 
 if TYPE_CHECKING:
@@ -87,22 +88,6 @@ def text_of(value: object) -> str | None:
     )
 
 
-def utf8(text: str, what: str) -> bytes:
-    """Return the text as bytes.
-
-    Raises:
-        ValueError: it has half of a surrogate pair; the message names `what`.
-    """
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        near = text[max(error.start - 10, 0) : error.end + 10]
-        raise ValueError(
-            f"{what} has a lone surrogate, which UTF-8 cannot hold, in {near!r}; decode the text "
-            "it comes from as what it is"
-        ) from error
-
-
 def float_text(value: float) -> str:
     """Return the shortest text that reads back as the same float; NaN and Infinity by name."""
     text = float.__repr__(value)
@@ -144,7 +129,7 @@ def _at_once(rows: Sequence[Sequence[object]]) -> str | None:
 
 def _encoded(row: Sequence[object], number: int) -> bytes:
     try:
-        return utf8(line_of(row), f"row {number}")
+        return utf8(f"row {number}", line_of(row))
     except TypeError as error:
         error.add_note(f"in row {number}")
         raise

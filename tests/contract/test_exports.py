@@ -87,6 +87,16 @@ def test_a_statement_without_rows_is_not_exported(exams: BigQueryAccessor) -> No
         exams.export_query("DELETE FROM t WHERE TRUE", "gs://bucket/rows.csv")
 
 
+@pytest.mark.parametrize("query", ["SELECT 1 AS n", "SELECT * FROM t"])
+def test_a_query_in_a_tables_place_is_told_where_queries_are_exported(
+    exams: BigQueryAccessor, bucket: Path, query: str
+) -> None:
+    with pytest.raises((exceptions.NotFound, ValueError)) as caught:
+        exams.export(query, "gs://bucket/a.csv")
+
+    assert "export_query()" in caught.value.__notes__[-1]
+
+
 def test_a_query_beyond_its_limit_exports_nothing(exams: BigQueryAccessor, bucket: Path) -> None:
     exams.load([[n] for n in range(100)], "t", schema={"n": "INT64"})
 

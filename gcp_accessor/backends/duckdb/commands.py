@@ -1,22 +1,19 @@
-"""The statements that are not queries: CREATE, DROP, TRUNCATE, INSERT, UPDATE, DELETE, MERGE."""
+"""The statements that are not queries: definitions here, changes of rows beside it."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from google.api_core.exceptions import BadRequest, Conflict, NotFound
 from sqlglot import exp
 
-from gcp_accessor.backends import Changes
 from gcp_accessor.backends.duckdb.catalog import Details, sql_name
-from gcp_accessor.backends.duckdb.functions import add_functions
+from gcp_accessor.backends.duckdb.changes import change, insert
 from gcp_accessor.backends.duckdb.query import read_query
 from gcp_accessor.backends.duckdb.views import make_view
 from gcp_accessor.backends.duckdb.writes import Write, refuse_order, write_rows
-from gcp_accessor.backends.googlesql.dialect import to_duckdb
-from gcp_accessor.backends.googlesql.parser import GoogleSQL, refused, resolve, table_name
+from gcp_accessor.backends.googlesql.parser import GoogleSQL, refused, table_name
 from gcp_accessor.schema import Column
 
 if TYPE_CHECKING:
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-    from gcp_accessor.backends import Statement
+    from gcp_accessor.backends import Changes, Statement
     from gcp_accessor.backends.duckdb.catalog import LocalCatalog
     from gcp_accessor.schema import TableName
 
@@ -46,7 +43,7 @@ def run_command(
     run = _COMMANDS.get(type(tree))
     if run is None:
         raise refused(f"{_spelled(tree)} statements")
-    return run(_Command(connection, catalog, statement), tree)
+    return run(Command(connection, catalog, statement), tree)
 
 
 def _spelled(tree: exp.Expr) -> str:
@@ -56,7 +53,9 @@ def _spelled(tree: exp.Expr) -> str:
     return {"Export": "EXPORT DATA"}.get(kind, kind.upper())
 
 
-class _Command:
+class Command:
+    """A statement, with the catalog and the connection that it runs on."""
+
     def __init__(
         self, connection: DuckDBPyConnection, catalog: LocalCatalog, statement: Statement
     ) -> None:
@@ -65,6 +64,7 @@ class _Command:
         self.statement = statement
 
     def table(self, node: exp.Expr) -> TableName:
+        """The table that a part of the statement names."""
         table = node.find(exp.Table)
         if table is None:
             raise BadRequest(f"Syntax error: {node.sql(GoogleSQL)[:60]} names no table")
@@ -77,7 +77,7 @@ _CREATE_PARTS = {"this", "kind", "properties", "expression", "exists", "replace"
 # --- CREATE -------------------------------------------------------------------------------
 
 
-def _create(command: _Command, tree: exp.Expr) -> None:
+def _create(command: Command, tree: exp.Expr) -> None:
     kind = str(tree.args.get("kind")).upper()
     for part, value in tree.args.items():
         if value and part not in _CREATE_PARTS:
@@ -94,7 +94,7 @@ def _create(command: _Command, tree: exp.Expr) -> None:
         raise refused(f"CREATE {kind}")
 
 
-def _is_done(command: _Command, tree: exp.Expr, name: TableName) -> bool:
+def _is_done(command: Command, tree: exp.Expr, name: TableName) -> bool:
     """Whether a CREATE has nothing to do; Conflict when it may not do it."""
     command.catalog.require_dataset(name.dataset)
     if command.catalog.kind(name) is None or tree.args.get("replace"):
@@ -104,7 +104,7 @@ def _is_done(command: _Command, tree: exp.Expr, name: TableName) -> bool:
     raise Conflict(f"Already Exists: Table local:{name}")
 
 
-def _create_table(command: _Command, tree: exp.Expr) -> None:
+def _create_table(command: Command, tree: exp.Expr) -> None:
     name = command.table(tree.this)
     details = _properties(tree)
     if _is_done(command, tree, name):
@@ -129,7 +129,7 @@ def _create_table(command: _Command, tree: exp.Expr) -> None:
         command.catalog.set_details(name, replace(held, description=details.description))
 
 
-def _create_view(command: _Command, tree: exp.Expr) -> None:
+def _create_view(command: Command, tree: exp.Expr) -> None:
     name = command.table(tree.this)
     if isinstance(tree.this, exp.Schema):
         raise refused("CREATE VIEW with a list of columns")
@@ -205,7 +205,7 @@ def _partition_column(node: exp.Expr) -> str:
 # --- DROP and TRUNCATE --------------------------------------------------------------------
 
 
-def _drop(command: _Command, tree: exp.Expr) -> None:
+def _drop(command: Command, tree: exp.Expr) -> None:
     kind = str(tree.args.get("kind")).upper()
     missing_is_fine = bool(tree.args.get("exists"))
     if kind == "SCHEMA":
@@ -222,7 +222,7 @@ def _drop(command: _Command, tree: exp.Expr) -> None:
     command.catalog.drop(name)
 
 
-def _drop_dataset(command: _Command, tree: exp.Expr, *, missing_is_fine: bool) -> None:
+def _drop_dataset(command: Command, tree: exp.Expr, *, missing_is_fine: bool) -> None:
     named = tree.find(exp.Table)
     name = (named.db or named.name) if named is not None else ""
     if name not in command.catalog.datasets():
@@ -232,110 +232,18 @@ def _drop_dataset(command: _Command, tree: exp.Expr, *, missing_is_fine: bool) -
     command.catalog.drop_dataset(name, contents=bool(tree.args.get("cascade")))
 
 
-def _truncate(command: _Command, tree: exp.Expr) -> None:
+def _truncate(command: Command, tree: exp.Expr) -> None:
     name = command.table(tree)
     command.catalog.require(name)
     command.connection.execute(f"DELETE FROM {sql_name(name)}")
 
 
-# --- Rows ---------------------------------------------------------------------------------
-
-
-def _insert(command: _Command, tree: exp.Expr) -> Changes:
-    """INSERT [(columns)] of VALUES or of a query."""
-    name = command.table(tree.this)
-    if command.catalog.require(name) == "view":
-        raise BadRequest(f"{name} is a view; rows are written to tables")
-    columns = command.catalog.columns(name)
-    if isinstance(tree.this, exp.Schema):
-        listed = [column.name.lower() for column in tree.this.expressions]
-        by_name = {column.name.lower(): column for column in columns}
-        if unknown := [column for column in listed if column not in by_name]:
-            raise BadRequest(f"{name} has no column {', '.join(unknown)}")
-        columns = tuple(by_name[column] for column in listed)
-    query = _values(tree.expression) if isinstance(tree.expression, exp.Values) else tree.expression
-    if not isinstance(query, exp.Query):
-        raise refused(f"INSERT of {tree.expression.sql(GoogleSQL)[:40]}")
-    read = read_query(command.connection, command.catalog, query, command.statement)
-    if len(read.schema) != len(columns):
-        raise BadRequest(
-            f"Inserted row has {len(read.schema)} columns; {name} is given {len(columns)}"
-        )
-    for target, given in zip(columns, read.schema, strict=True):
-        if not _assignable(given.type, target.type):
-            raise BadRequest(
-                f"the column {target.name!r} of {name} is {target.type}; the query gives "
-                f"{given.type}"
-            )
-    targets = ", ".join(f'"{column.name}"' for column in columns)
-    command.connection.execute(f"INSERT INTO {sql_name(name)} ({targets}) {read.sql}", read.values)
-    return Changes(inserted=_count(command.connection))
-
-
-def _assignable(given: str, target: str) -> bool:
-    # A NULL, or a literal that BigQuery would coerce, comes as an INT64 or a STRING.
-    numbers = {"INT64", "NUMERIC", "FLOAT64"}
-    texts = {"DATE", "TIMESTAMP", "DATETIME", "TIME"}
-    return (
-        given == target
-        or {given, target} <= numbers
-        or (given == "STRING" and target in texts)
-        or given == "INT64"
-    )
-
-
-def _values(values: exp.Values) -> exp.Query:
-    """VALUES as a query: each row a SELECT, so that its literals are typed as ever."""
-    rows: list[exp.Query] = []
-    for row in values.expressions:
-        items = row.expressions if isinstance(row, exp.Tuple) else [row]
-        named = [
-            exp.Alias(this=item.copy(), alias=exp.to_identifier(f"v{index}"))
-            for index, item in enumerate(items)
-        ]
-        rows.append(exp.Select(expressions=named))
-    query = rows[0]
-    for other in rows[1:]:
-        query = exp.Union(this=query, expression=other, distinct=False)
-    return query
-
-
-def _change(command: _Command, tree: exp.Expr) -> Changes:
-    """UPDATE, DELETE and MERGE, which DuckDB spells as BigQuery does."""
-    name = command.table(tree.this)
-    if command.catalog.require(name) == "view":
-        raise BadRequest(f"{name} is a view; rows are changed in tables")
-    if isinstance(tree, (exp.Update, exp.Delete)) and tree.args.get("where") is None:
-        raise BadRequest(f"{type(tree).__name__.upper()} must have a WHERE clause")
-    resolve(tree, command.catalog, command.statement.default_dataset)
-    sql, values = to_duckdb(tree, command.statement.parameters)
-    add_functions(command.connection, sql)
-    if isinstance(tree, exp.Merge):
-        return _merged(command.connection, sql, values)
-    command.connection.execute(sql, values)
-    count = _count(command.connection)
-    return Changes(updated=count) if isinstance(tree, exp.Update) else Changes(deleted=count)
-
-
-def _merged(connection: DuckDBPyConnection, sql: str, values: dict[str, object]) -> Changes:
-    """Run a MERGE and count what it did; DuckDB tells the action of each row."""
-    done: Counter[str] = Counter()
-    connection.execute(f"{sql} RETURNING merge_action", values)
-    while rows := connection.fetchmany(65_536):
-        done.update(action for (action,) in rows)
-    return Changes(done["INSERT"], done["UPDATE"], done["DELETE"])
-
-
-def _count(connection: DuckDBPyConnection) -> int:
-    return int(connection.fetchall()[0][0])
-
-
-_COMMANDS: dict[type[exp.Expr], Callable[[_Command, Any], Changes | None]] = {
+_COMMANDS: dict[type[exp.Expr], Callable[[Command, Any], Changes | None]] = {
     exp.Create: _create,
     exp.Drop: _drop,
     exp.TruncateTable: _truncate,
-    exp.Insert: _insert,
-    exp.Update: _change,
-    exp.Delete: _change,
-    exp.Merge: _change,
+    exp.Insert: insert,
+    exp.Update: change,
+    exp.Delete: change,
+    exp.Merge: change,
 }
