@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # A grid is fine enough once a finer one would move no parameter by this.
 _GRID_AGREEMENT = 5e-5
+# Who asks for smaller steps than usual asks for a finer grid, too: so many of them at most.
+_AGREEMENT_IN_STEPS = 5.0
 # The scaled score that still counts as the top.
 STEEPEST_TOP = 0.01
 # The last step of a climb, of at most so many tolerances, is looked at on the finer grid only:
@@ -99,7 +101,8 @@ def search(
     while True:
         check = climb(objective, point, tolerance=np.inf, max_evaluations=1, moves=moves)
         passes += 1
-        settled = climbed and check.next_step <= max(_GRID_AGREEMENT, tolerance)
+        agreement = max(tolerance, min(_GRID_AGREEMENT, _AGREEMENT_IN_STEPS * tolerance))
+        settled = climbed and check.next_step <= agreement
         if settled or passes >= max_passes or len(objective.grid.nodes) > _MOST_NODES:
             converged = bool(settled and check.slope.steepness <= STEEPEST_TOP)
             return Maximum(objective, check, passes, converged)
