@@ -116,6 +116,21 @@ def test_every_public_name_is_documented(name: str) -> None:
     for attribute, member in inspect.getmembers(thing, inspect.isfunction):
         if not attribute.startswith("_"):
             assert inspect.getdoc(member), f"{name}.{attribute}"
+    for attribute, held in inspect.getmembers(thing, lambda held: isinstance(held, property)):
+        assert attribute.startswith("_") or held.__doc__, f"{name}.{attribute}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["BigQueryAccessor", "CloudStorageAccessor", "MonitoringAccessor", "QueryResult", "QueryJob"],
+)
+def test_every_method_is_on_a_page(name: str) -> None:
+    said = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    public = [each for each in dir(getattr(gcp_accessor, name)) if not each.startswith("_")]
+
+    missing = [each for each in public if not re.search(rf"[`.]{each}\b|\b{each}\(", said)]
+
+    assert missing == []
 
 
 def test_no_page_names_a_path_of_a_machine() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -301,6 +303,18 @@ def test_the_timeout_of_a_call_holds_before_its_job_is_there(
     assert "online" in str(caught.value.__notes__)
 
 
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
 @pytest.fixture(params=[200, 502, 403], ids=str)
 def web_page(request: pytest.FixtureRequest) -> Iterator[str]:
     """A proxy that answers everything with a page of its own."""
@@ -321,14 +335,8 @@ def web_page(request: pytest.FixtureRequest) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield f"127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Page) as address:
+        yield address
 
 
 @each_call_over_http
@@ -341,6 +349,66 @@ def test_a_proxy_that_answers_with_a_page_is_named(
 
     assert "a proxy or a sign-in page" in str(error.__notes__)
     assert isinstance(error, RetryError) or "guest network" not in str(error)
+
+
+@pytest.fixture
+def refusal() -> Iterator[tuple[str, list[str]]]:
+    """The address of a service that forbids everything, and what it says of that."""
+    said: list[str] = []
+
+    class Forbids(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            reasons = [{"message": said[0], "domain": "global", "reason": "forbidden"}]
+            error = {"code": 403, "message": said[0], "errors": reasons}
+            content = json.dumps({"error": error}).encode()
+            self.send_response(403)
+            self.send_header("Content-Type", "application/json; charset=UTF-8")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with serving(Forbids) as address:
+        yield address, said
+
+
+@each_call_over_http
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (
+            "Caller does not have required permission to use project other. Grant the caller the "
+            "roles/serviceusage.serviceUsageConsumer role, or a custom role with the "
+            "serviceusage.services.use permission.",
+            "charged to a project that the account may not use",
+        ),
+        (
+            "The API has not been used in project 1 before or it is disabled. Enable it by "
+            "visiting https://console.developers.google.com.",
+            "switch the API on in this project, or name the right one with project=",
+        ),
+    ],
+    ids=["not allowed", "switched off"],
+)
+def test_an_account_of_another_project_is_told_which_one_pays(
+    call: str,
+    words: str,
+    advice: str,
+    refusal: tuple[str, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address, said = refusal
+    said.append(words)
+    lead_to(address, monkeypatch)
+
+    error = fails(call, timeout=5)
+
+    assert advice in str(error.__notes__)
 
 
 # --- Retries ------------------------------------------------------------------------------
