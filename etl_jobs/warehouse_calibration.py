@@ -194,7 +194,7 @@ def _objective(
 ) -> MarginalPosterior:
     """Return what is to be maximised, its beginning where the sample has its maximum."""
     from etl_jobs import irt
-    from etl_jobs.irt.estimation import design
+    from etl_jobs.irt.design import design
     from etl_jobs.irt.objective import MarginalPosterior
     from etl_jobs.irt.priors import NO_PRIORS
     from etl_jobs.irt.quadrature import Grid
@@ -265,7 +265,7 @@ def _calibration(
 
     from etl_jobs.irt import Calibration, Population
     from etl_jobs.irt.blocks import blocks_of
-    from etl_jobs.irt.estimation import settled
+    from etl_jobs.irt.design import settled
     from etl_jobs.irt.flags import flag_items
     from etl_jobs.irt.observed_information import Sample
     from etl_jobs.irt.patterns import Patterns

@@ -19,9 +19,10 @@ Calibrate items from answers, then place persons on their scale:
 
 from etl_jobs.irt.abilities import Abilities, AbilityMethod, estimate_abilities
 from etl_jobs.irt.calibration import MODELS, Calibration, Model
+from etl_jobs.irt.design import PopulationKind
 from etl_jobs.irt.dif_likelihood import LikelihoodRatio, likelihood_ratio
 from etl_jobs.irt.errors import CalibrationError, NotConverged, NotFitted, TooFewResponses
-from etl_jobs.irt.estimation import PopulationKind, calibrate
+from etl_jobs.irt.estimation import calibrate
 from etl_jobs.irt.estimator import ItemResponseModel
 from etl_jobs.irt.exchange import (
     items_from_catsim_csv,

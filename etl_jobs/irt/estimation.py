@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from etl_jobs.irt.anchors import Anchors, check_against, resolve
 from etl_jobs.irt.arguments import check_search
+from etl_jobs.irt.ascent import climb
 from etl_jobs.irt.blocks import blocks_of
 from etl_jobs.irt.calibration import MODELS, Calibration, Model
 from etl_jobs.irt.connections import item_blocks
-from etl_jobs.irt.coordinates import AT_BOUND, Coordinates, SlopeKind
-from etl_jobs.irt.curves import ItemParameters
-from etl_jobs.irt.drafts import drafts_of
+from etl_jobs.irt.design import PopulationKind, design, settled
+from etl_jobs.irt.drafts import Draft, drafts_of
 from etl_jobs.irt.errors import NotConverged
 from etl_jobs.irt.expectation import InMemory, Sums, expect
 from etl_jobs.irt.flags import flag_items
@@ -21,7 +21,7 @@ from etl_jobs.irt.objective import STEEPEST_CURVE, MarginalPosterior
 from etl_jobs.irt.observed_information import Sample
 from etl_jobs.irt.patterns import Patterns
 from etl_jobs.irt.population import Population, split
-from etl_jobs.irt.priors import DEFAULT_PRIORS, NO_PRIORS, Beta, LogNormal, Normal, Priors
+from etl_jobs.irt.priors import DEFAULT_PRIORS, NO_PRIORS, Priors
 from etl_jobs.irt.quadrature import Grid
 from etl_jobs.irt.responses import check_responses
 from etl_jobs.irt.search import STEEPEST_TOP, Maximum, enough_nodes, search
@@ -31,37 +31,17 @@ from etl_jobs.irt.sufficiency import require_enough, require_groups
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
+    from etl_jobs.irt.anchors import Anchors
     from etl_jobs.irt.blocks import Block
     from etl_jobs.irt.models import FloatArray
     from etl_jobs.irt.responses import Labels, Responses
 
 # A search that ends without a maximum, beyond this discrimination, was running away.
 _RUNAWAY = STEEPEST_CURVE / 3
-_SLOPES: dict[Model, SlopeKind] = {"Rasch": "one", "1PL": "shared"}
-_COLUMNS: dict[Model, int] = {"3PL": 3, "4PL": 4}
-# Where nothing is believed of guesses and slips, a search begins here.
-_FIRST_ASYMPTOTE = 0.1
-
-PopulationKind = Literal["standard normal", "normal"]
-
-
-class ItemCounts(Protocol):
-    """What a search needs of the answers before it begins: `Responses`, or their counts."""
-
-    @property
-    def items(self) -> Labels:
-        """One label for each item, shape (items,)."""
-        ...
-
-    def answers_per_item(self) -> NDArray[np.int64]:
-        """How many persons answered each item, shape (items,)."""
-        ...
-
-    def right_per_item(self) -> NDArray[np.int64]:
-        """How many persons answered each item correctly, shape (items,)."""
-        ...
+# How near to the maximum under common beliefs it pays to come.
+_ROUGHLY = 0.5
 
 
 def calibrate(
@@ -146,15 +126,14 @@ def calibrate(
     if nodes is None:
         nodes = enough_nodes(int(responses.answers_per_person().max()), span)
     memory = tuple(InMemory(each) for each in blocks)
+    objective = MarginalPosterior(memory, Grid.standard_normal(nodes, span), believed, coordinates)
+    drafts = drafts_of(memory, tolerance)
+    start, passes = _start(objective, drafts, max_iterations)
     maximum = search(
-        MarginalPosterior(memory, Grid.standard_normal(nodes, span), believed, coordinates),
-        coordinates.start(),
-        tolerance=tolerance,
-        max_passes=max_iterations,
-        drafts=drafts_of(memory, tolerance),
+        objective, start, tolerance=tolerance, max_passes=max_iterations - passes, drafts=drafts
     )
     if not maximum.converged and on_failure == "raise":
-        raise NotConverged(why(responses.items, maximum))
+        raise NotConverged(why(responses.items, replace(maximum, passes=passes + maximum.passes)))
 
     sample = [Sample(*each) for each in zip(patterns, blocks, strict=True)]
     covariance = covariances(maximum, sample, kind=standard_errors)
@@ -185,59 +164,12 @@ def calibrate(
         log_likelihood=maximum.finer.log_likelihood,
         log_posterior=maximum.finer.height,
         persons=sum(each.persons for each in populations),
-        iterations=maximum.passes,
+        iterations=passes + maximum.passes,
         converged=maximum.converged,
         score=maximum.finer.steepness,
         nodes=common,
         expected_answers=wrong + expected_right,
         expected_right=expected_right,
-    )
-
-
-def design(
-    model: Model,
-    priors: Priors,
-    responses: ItemCounts,
-    *,
-    anchors: Anchors | Calibration | None = None,
-    groups: int = 1,
-    population: PopulationKind | None = None,
-) -> Coordinates:
-    """What a search for this model moves, and where it begins.
-
-    Raises:
-        ValueError: The arguments contradict each other, or an anchor is no item.
-    """
-    slope, columns = _SLOPES.get(model, "own"), _COLUMNS.get(model, 2)
-    known, held = resolve(anchors, responses.items)
-    check_against(priors, slope, known, held, responses.items)
-    if population == "normal" and not held.any() and slope != "one":
-        raise ValueError(
-            f"in the {model} model the items' scale is that of the persons, whose mean and "
-            "deviation nothing else fixes; give anchors, take the Rasch model, or leave "
-            "population out"
-        )
-    guess = _first_guess(responses, priors, slope, columns)
-    moves = np.ones((groups, 2), bool)
-    moves[0] = held.any(), held.any() or slope == "one"
-    if population == "standard normal":
-        moves[0] = False
-    return Coordinates(
-        slope=slope,
-        columns=columns,
-        logarithmic=isinstance(priors.discrimination, LogNormal),
-        fixed=ItemParameters(*(np.where(held, *pair) for pair in zip(known, guess, strict=True))),
-        held=held,
-        moves=moves,
-    )
-
-
-def settled(parameters: ItemParameters, coordinates: Coordinates) -> ItemParameters:
-    """The parameters, an asymptote next to its bound put at it."""
-    free = ~coordinates.held
-    return parameters._replace(
-        lower=np.where(free & (parameters.lower < AT_BOUND), 0.0, parameters.lower),
-        upper=np.where(free & (parameters.upper > 1 - AT_BOUND), 1.0, parameters.upper),
     )
 
 
@@ -259,37 +191,33 @@ def why(items: Labels, maximum: Maximum) -> str:
     )
 
 
-def _first_guess(
-    responses: ItemCounts, priors: Priors, slope: SlopeKind, columns: int
-) -> ItemParameters:
-    """Equal discriminations, and the intercepts that the proportions right then call for."""
-    answers, right = responses.answers_per_item(), responses.right_per_item()
-    typical = 1.0 if slope == "one" else _typical(priors.discrimination)
-    lower = _typical_asymptote(priors.lower) if columns > 2 else 0.0
-    slip = _typical_asymptote(priors.slip) if columns > 3 else 0.0
-    share = ((right + 0.5) / (answers + 1) - lower) / (1 - slip - lower)
-    # Fewer may be right than guessing alone makes them.
-    share = np.clip(share, 0.02, 0.98) if columns > 2 else share
-    # Ability spreads the log-odds, which flattens the proportions by about this much.
-    flattening = np.sqrt(1 + typical**2 / 2.89)
-    items = np.ones(len(answers))
-    return ItemParameters(
-        typical * items,
-        flattening * np.log(share / (1 - share)),
-        lower * items,
-        (1 - slip) * items,
+def _start(
+    objective: MarginalPosterior, drafts: Sequence[Draft], max_passes: int
+) -> tuple[FloatArray, int]:
+    """Where a search begins, and how many passes it took to get there.
+
+    Where nothing is believed of asymptotes they swing from bound to bound at first. So the
+    search begins where they roughly are under the usual beliefs.
+    """
+    coordinates, priors = objective.coordinates, objective.priors
+    point = coordinates.start()
+    beliefs = (priors.lower, priors.slip)[: coordinates.columns - 2]
+    coarser = objective.grid.coarser()
+    if coarser is None or all(belief is not None for belief in beliefs):
+        return point, 0
+    usual = replace(priors, lower=DEFAULT_PRIORS.lower, slip=DEFAULT_PRIORS.slip)
+    first = climb(
+        replace(
+            objective,
+            groups=drafts[0].groups if drafts else objective.groups,
+            grid=coarser,
+            priors=usual,
+        ),
+        point,
+        tolerance=_ROUGHLY,
+        max_evaluations=max(max_passes // 2, 1),
     )
-
-
-def _typical(prior: Normal | LogNormal | None) -> float:
-    if prior is None:
-        return 1.0
-    return float(np.exp(prior.mean)) if isinstance(prior, LogNormal) else prior.mean
-
-
-def _typical_asymptote(prior: Beta | None) -> float:
-    # At 0 an asymptote has no slope to begin with, and beyond a third two of them meet.
-    return _FIRST_ASYMPTOTE if prior is None else float(np.clip(prior.mode, 0.02, 1 / 3))
+    return first.point, first.evaluations
 
 
 def _at_common_nodes(
