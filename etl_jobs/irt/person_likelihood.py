@@ -69,7 +69,7 @@ def person_fit(
     ability = abilities.ability
     place = places_of(items, responses)
     sums = np.zeros((5, len(ability)))
-    for part in answers_of(responses, ability):
+    for part in answers_of(responses, np.isfinite(ability)):
         at, chosen = ability[part.person], place[part.item]
         right, wrong = chances(items, chosen, at)
         each = ability_slopes(items, chosen, at)

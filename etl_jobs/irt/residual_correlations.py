@@ -81,7 +81,8 @@ def local_dependence(
     """
     if fewest < 3:
         raise ValueError(f"fewest is {fewest}; a correlation takes 3 persons or more")
-    residuals = _residuals(items, responses, abilities_of(items, responses, abilities))
+    ability = abilities_of(items, responses, abilities).ability
+    residuals = _residuals(items, responses, ability)
     found: list[NDArray[np.float64]] = []
     total, compared = 0.0, 0
     length = len(responses.items)

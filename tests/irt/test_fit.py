@@ -266,6 +266,31 @@ def test_mean_squares_are_the_plain_sums() -> None:
         assert fit.infit == pytest.approx(infit, nan_ok=True)
 
 
+def test_deviates_allow_for_abilities_that_were_fitted_to_the_answers() -> None:
+    items = bank(20)
+    responses = irt.Responses.from_dense(simulate(items, abilities(1500)))
+
+    by_item, by_person = irt.mean_squares(items, responses)
+
+    # The residuals shrink; about 1 that would be a deviate of -1.5.
+    assert 0.9 < np.mean(by_item.infit) < 0.98
+    for fit in (by_item, by_person):
+        assert abs(np.mean(fit.infit_z)) < 1
+        assert abs(np.mean(fit.outfit_z)) < 1
+
+
+def test_persons_at_a_bound_are_not_judged() -> None:
+    items = bank(8)
+    answers = np.vstack((simulate(items, abilities(30)), np.ones(8)))
+    responses = irt.Responses.from_dense(answers)
+    estimates = irt.estimate_abilities(items, responses, method="ML")
+
+    _, by_person = irt.mean_squares(items, responses, abilities=estimates)
+
+    assert np.isnan(by_person.outfit[-1])
+    assert np.array_equal(np.isnan(by_person.infit), np.isnan(estimates.standard_error))
+
+
 def test_a_noisy_item_and_a_careless_person_stand_out() -> None:
     items = bank(40)
     truth = abilities(800)
