@@ -17,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+from tests.stand_ins.identity import write_key
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -87,26 +89,8 @@ class FrontDoor:
         self._server.server_close()
 
     def write_key(self, folder: Path) -> Path:
-        """Write a key of the account, as `gcloud iam service-accounts keys create` does."""
-        from cryptography.hazmat.primitives import serialization
-        from cryptography.hazmat.primitives.asymmetric import rsa
-
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        path = folder / "key.json"
-        info = {
-            "type": "service_account",
-            "project_id": "lessons-123",
-            "private_key_id": "1",
-            "private_key": key.decode(),
-            "client_email": ACCOUNT,
-            "token_uri": f"{self.url}/token",
-        }
-        path.write_text(json.dumps(info), encoding="utf-8")
-        return path
+        """Write a key of the account, which gets its tokens here."""
+        return write_key(folder / "key.json", ACCOUNT, "lessons-123", f"{self.url}/token")
 
     def respond(self, path: str, body: str, signed_in: bool) -> tuple[int, dict[str, Any]]:
         """Return the status and the JSON of an answer."""

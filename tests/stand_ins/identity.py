@@ -22,6 +22,25 @@ _IMPERSONATION = re.compile(
 )
 
 
+def write_key(path: Path, account: str, project: str, token_uri: str) -> Path:
+    """Write a key of a service account, as the console gives it out."""
+    pem = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    held = {
+        "type": "service_account",
+        "project_id": project,
+        "private_key_id": "1",
+        "private_key": pem.decode(),
+        "client_email": account,
+        "token_uri": token_uri,
+    }
+    path.write_text(json.dumps(held), encoding="utf-8")
+    return path
+
+
 class IdentityStandIn:
     """Gives the token "token-of-<account>" to a key of the account, and to who may act as it.
 
@@ -65,24 +84,9 @@ class IdentityStandIn:
         return f"{self.url}/v1/projects/-/serviceAccounts/{{}}:signBlob"
 
     def key_file(self, folder: Path, account: str, project: str = "a-project") -> Path:
-        """Write a key of a service account, as the console gives it out."""
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        pem = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        held = {
-            "type": "service_account",
-            "project_id": project,
-            "private_key_id": "1",
-            "private_key": pem.decode(),
-            "client_email": account,
-            "token_uri": f"{self.url}/token",
-        }
+        """Write a key of a service account, which gets its tokens here."""
         path = folder / f"{account.partition('@')[0]}.json"
-        path.write_text(json.dumps(held), encoding="utf-8")
-        return path
+        return write_key(path, account, project, f"{self.url}/token")
 
     def answer(self, path: str, headers: dict[str, str], body: str) -> tuple[int, dict[str, Any]]:
         """Return the status and the answer to one request."""
