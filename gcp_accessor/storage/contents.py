@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import io
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, get_args
 
 from gcp_accessor import tabular
 from gcp_accessor.arguments import check_choice
@@ -14,11 +15,47 @@ from gcp_accessor.tabular.streams import Sink, decompressed, text_into
 from gcp_accessor.uris import split_object_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import TracebackType
 
     from gcp_accessor.backends import StoredObject
 
 Mode = Literal["rb", "wb", "rt", "wt"]
+P = ParamSpec("P")
+
+
+class _Block(AbstractContextManager[Any]):
+    """A file for a `with` block, whose end says whether what was written is to be published."""
+
+    def __init__(self, block: AbstractContextManager[Any]) -> None:
+        self._block = block
+
+    def __enter__(self) -> Any:
+        return self._block.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return self._block.__exit__(kind, error, traceback)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"open() gives its file to a block, so there is no {name!r} before that; write "
+            "`with store.open(uri, mode) as file:`"
+        )
+
+
+def _for_a_block(opener: Callable[P, Iterator[Any]]) -> Callable[P, AbstractContextManager[Any]]:
+    opened = contextmanager(opener)
+
+    @functools.wraps(opener)
+    def block(*args: P.args, **kwargs: P.kwargs) -> AbstractContextManager[Any]:
+        return _Block(opened(*args, **kwargs))
+
+    return block
 
 
 class Contents(Connection):
@@ -100,7 +137,7 @@ class Contents(Connection):
                 file, format_of(name), as_, where=uri, types=types, max_bytes=max_bytes
             )
 
-    @contextmanager
+    @_for_a_block
     def open(
         self,
         uri: str,

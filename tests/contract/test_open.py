@@ -293,6 +293,15 @@ def test_an_error_after_a_wrapper_was_closed_publishes_nothing(
     assert not store.exists(URI)
 
 
+def test_a_file_that_is_used_without_a_block_says_how_to_use_it(
+    store: CloudStorageAccessor,
+) -> None:
+    with pytest.raises(AttributeError, match=r"`with store.open\(uri, mode\) as file:`"):
+        store.open(URI, "wt").write("x")  # type: ignore[attr-defined]
+
+    assert not store.exists(URI)
+
+
 @pytest.mark.parametrize("mode", ["xb", "ab", "r+b", "w", ""])
 def test_a_mode_that_is_not_offered_is_refused(store: CloudStorageAccessor, mode: Any) -> None:
     with pytest.raises(ValueError, match=r"is not one of 'rb', 'wb', 'rt' and 'wt'"):
