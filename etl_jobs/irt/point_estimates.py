@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from etl_jobs.irt.ability_slopes import ability_slopes
+from etl_jobs.irt.ability_slopes import AbilitySlopes, ability_slopes
 from etl_jobs.irt.strands import in_strands
 
 if TYPE_CHECKING:
@@ -55,10 +55,11 @@ def point_estimates(
     """The highest point within [-bound, bound] for each pattern of the scale."""
     ability, error = np.empty((2, len(scale.patterns)))
     nodes = np.linspace(-bound, bound, _LOOKOUTS)
+    each = ability_slopes(items, scale.place[:, np.newaxis], nodes)
 
     def work(part: tuple[slice, Block]) -> None:
         rows, block = part
-        slope = _slope_at_nodes(items, scale.place, block, nodes, method, persons)
+        slope = _slope_at_nodes(each, block, nodes, method, persons)
         ability[rows], error[rows] = _highest(
             items, scale.place, scale.patterns, rows, nodes, slope, method, persons
         )
@@ -68,15 +69,9 @@ def point_estimates(
 
 
 def _slope_at_nodes(
-    items: Items,
-    place: NDArray[np.int64],
-    block: Block,
-    nodes: FloatArray,
-    method: PointMethod,
-    persons: Normal,
+    each: AbilitySlopes, block: Block, nodes: FloatArray, method: PointMethod, persons: Normal
 ) -> FloatArray:
     """The estimating function of each pattern at each node, shape (patterns, nodes)."""
-    each = ability_slopes(items, place[:, np.newaxis], nodes)
 
     def total(wrong: FloatArray, right: FloatArray) -> FloatArray:
         return block.total(np.ascontiguousarray(np.stack((wrong, right), axis=1)))
