@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,10 +65,10 @@ class Scale:
     @property
     def parts(self) -> list[tuple[slice, Block]]:
         """Each block, and which of the patterns it holds."""
-        end = np.cumsum([len(block.count) for block in self.blocks]).tolist()
-        starts = [0, *end[:-1]]
+        edges = np.cumsum([0, *(len(block.count) for block in self.blocks)]).tolist()
         return [
-            (slice(*rows), block) for *rows, block in zip(starts, end, self.blocks, strict=True)
+            (slice(begin, end), block)
+            for (begin, end), block in zip(pairwise(edges), self.blocks, strict=True)
         ]
 
     def posteriors(self) -> Iterator[tuple[slice, FloatArray, FloatArray]]:

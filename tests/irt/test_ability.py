@@ -156,6 +156,17 @@ def test_an_infinite_estimate_is_the_bound_without_a_standard_error() -> None:
         assert np.isfinite(found.standard_error).all()
 
 
+@pytest.mark.parametrize("method", ["EAP", "MAP", "ML", "WLE"])
+def test_nobody_has_no_abilities(method: irt.AbilityMethod) -> None:
+    nobody = irt.Responses.from_long([], [], [])
+
+    found = irt.estimate_abilities(bank(3, "2PL"), nobody, method=method)
+
+    assert found.ability.shape == found.standard_error.shape == (0,)
+    assert irt.log_likelihood(bank(3, "2PL"), nobody) == 0
+    assert irt.predict_all(bank(3, "2PL"), nobody).shape == (0, 3)
+
+
 def test_answers_that_say_nothing_of_ability_are_like_none() -> None:
     items = irt.ItemBank.of(["flat", "slope"], [0.0, 1.0], [0.5, 0.0])
     responses = irt.Responses.from_dense([[1, np.nan], [0, np.nan]], items=["flat", "slope"])
