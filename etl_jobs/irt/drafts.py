@@ -25,11 +25,11 @@ _ENOUGH_ANSWERS = 2_000_000
 # Right and wrong answers to each item in the sample, without which it leads astray.
 _ENOUGH_OF_EACH = 5
 # With this many answers the step after one of so many tolerances is within one.
-_STEPS_LEFT = 3.0
+_STEPS_LEFT = 10.0
 # The share of persons whose pattern nobody else has, or nearly.
 _FEWEST_DISTINCT = 0.75
 # How near to the sample's maximum it pays to come.
-_NEARBY = 5e-3
+_NEARBY = 2.5e-2
 
 
 class Draft(NamedTuple):

@@ -17,6 +17,7 @@ from etl_jobs.irt.drafts import Draft, drafts_of
 from etl_jobs.irt.errors import NotConverged
 from etl_jobs.irt.expectation import InMemory, Sums, expect
 from etl_jobs.irt.flags import flag_items
+from etl_jobs.irt.moments import begin_near
 from etl_jobs.irt.objective import STEEPEST_CURVE, MarginalPosterior
 from etl_jobs.irt.observed_information import Sample
 from etl_jobs.irt.patterns import Patterns
@@ -123,6 +124,7 @@ def calibrate(
 
     patterns = [Patterns.of(part) for part in parts]
     blocks = [blocks_of(each) for each in patterns]
+    coordinates = begin_near(coordinates, blocks)
     if nodes is None:
         nodes = enough_nodes(int(responses.answers_per_person().max()), span)
     memory = tuple(InMemory(each) for each in blocks)

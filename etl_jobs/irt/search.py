@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 # A grid is fine enough once a finer one would move no parameter by this.
 _GRID_AGREEMENT = 5e-5
+# Where the finer grid moves no parameter by more than so many times that, a few steps on it
+# settle the matter: what the coarser one is wrong by, the finer one is by a thousandth.
+_SLIGHTLY = 10.0
+_LOOKS = 3
 # Who asks for smaller steps than usual asks for a finer grid, too: so many of them at most.
 _AGREEMENT_IN_STEPS = 5.0
 # The scaled score that still counts as the top.
 STEEPEST_TOP = 0.01
-# The last step of a climb, of at most so many tolerances, is looked at on the finer grid only:
-# what is left after it is smaller by more.
-_LAST_STEP = 5.0
 # Of the narrowest posterior: a sum over nodes this close errs by exp(-22), and over those of the
 # coarser grid by exp(-12).
 _SPACING = 0.93
@@ -90,22 +91,32 @@ def search(
         end = climb(
             replace(objective, groups=draft.groups, grid=coarser),
             point,
-            tolerance=_LAST_STEP * draft.tolerance,
+            tolerance=draft.tolerance,
             max_evaluations=max(max_passes - passes - 1, 1),
             moves=moves,
             rounding=draft.rounding,
         )
-        climbed = end.next_step <= _LAST_STEP * draft.tolerance
+        climbed = end.next_step <= draft.tolerance
+        # The last step is small enough to be looked at on the finer grid only.
         point = end.point + end.step if climbed else end.point
         passes, moves = passes + end.evaluations, end.moves
+    agreement = max(tolerance, min(_GRID_AGREEMENT, _AGREEMENT_IN_STEPS * tolerance))
     while True:
-        check = climb(objective, point, tolerance=np.inf, max_evaluations=1, moves=moves)
-        passes += 1
-        agreement = max(tolerance, min(_GRID_AGREEMENT, _AGREEMENT_IN_STEPS * tolerance))
-        settled = climbed and check.next_step <= agreement
-        if settled or passes >= max_passes or len(objective.grid.nodes) > _MOST_NODES:
-            converged = bool(settled and check.slope.steepness <= STEEPEST_TOP)
-            return Maximum(objective, check, passes, converged)
+        if climbed:
+            check = climb(
+                objective,
+                point,
+                tolerance=agreement,
+                max_evaluations=max(min(_LOOKS, max_passes - passes), 1),
+                moves=moves,
+            )
+            passes += check.evaluations
+            moved = float(np.abs(check.point - point).max())
+            settled = check.next_step <= agreement and moved <= _SLIGHTLY * agreement
+            if settled or passes >= max_passes or len(objective.grid.nodes) > _MOST_NODES:
+                converged = bool(settled and check.slope.steepness <= STEEPEST_TOP)
+                return Maximum(objective, check, passes, converged)
+            point, moves = check.point, check.moves
         found = climb(
             objective,
             point,
