@@ -8,12 +8,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from google.auth.credentials import AnonymousCredentials
 
 from etl_jobs.cli import main
 from gcp_accessor import BigQueryAccessor, CloudStorageAccessor
+from gcp_accessor.backends.duckdb.warehouse import DuckDBWarehouse
+from tests.stand_ins.bigquery import BigQueryStandIn
+
+if TYPE_CHECKING:
+    from tests.stand_ins.cloud_storage import CloudStorageStandIn
 
 LSAT6 = f"raw.answers={Path(__file__).parents[1]}/examples/lsat6.csv.gz"
 DAY = "2024-03-31"
@@ -78,6 +85,33 @@ def test_both_engines_give_the_same_parameters(
     # What single students tell of them comes from a sample of every other one.
     assert np.median(errors) == pytest.approx(1, abs=0.03)
     np.testing.assert_allclose(errors, 1, atol=0.25)
+
+
+def test_the_answers_stay_in_google_cloud(
+    tmp_path: Path, cloud_storage: CloudStorageStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Google's own clients, with stand-ins at the other end."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", cloud_storage.url)
+    monkeypatch.setattr(
+        "google.auth.default", lambda *_, **__: (AnonymousCredentials(), "a-project")
+    )
+    engine = DuckDBWarehouse(tmp_path / "warehouse")
+    for dataset in ("raw", "etl"):
+        engine.create_dataset(dataset)
+    with BigQueryStandIn(engine) as bigquery:
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", bigquery.url)
+
+        place = ("--project", bigquery.project, "--bucket", "lessons")
+        settings = ("--input", LSAT6, "--as-of", DAY, "--set", "engine=warehouse")
+        assert main(["run", "calibrate", *place, *settings]) == 0
+
+    assert calibrate(tmp_path / "folder", LSAT6, "--set", "engine=memory") == 0
+    store = CloudStorageAccessor("a-project", credentials=AnonymousCredentials())
+    found = store.publication("gs://lessons/calibrate").read("item_parameters.json")
+    expected = published(tmp_path / "folder")
+    np.testing.assert_allclose(
+        numbers(found, "intercept"), numbers(expected, "intercept"), atol=1e-4
+    )
 
 
 def test_nothing_is_left_of_a_finished_calibration(tmp_path: Path) -> None:
