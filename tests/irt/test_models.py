@@ -192,6 +192,17 @@ def test_most_true_parameters_are_within_two_standard_errors(model: Model) -> No
         assert np.abs(each).max() < 4.5
 
 
+def test_what_all_items_share_is_believed_once() -> None:
+    responses = irt.Responses.from_dense(simulate(200, 9, model="1PL").answers)
+
+    found = irt.calibrate(
+        responses, model="1PL", priors=irt.Priors(irt.Normal(1.0, 0.001), irt.Normal(0.0, 2.0))
+    )
+
+    # The answers say next to nothing beside so strong a belief; nine of them would say 0.00033.
+    assert found.discrimination_error == pytest.approx(0.001, rel=1e-3)
+
+
 # --- symmetries ---------------------------------------------------------------------------
 
 
