@@ -291,3 +291,25 @@ def test_a_replaced_table_takes_the_new_rows_columns(exams: BigQueryAccessor) ->
     exams.load([{"b": "x"}], "t", if_exists="replace")
 
     assert types_of(exams) == {"b": "STRING"}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_as_other_programs_end_them(
+    exams: BigQueryAccessor, tmp_path: Path, end: str
+) -> None:
+    (tmp_path / "a.csv").write_bytes(f'1,"x"{end}2,{end}'.encode())
+
+    exams.load(tmp_path / "a.csv", "t", schema={"n": "INT64", "s": "STRING"})
+
+    assert exams.query("SELECT n, s FROM t ORDER BY n").rows() == [[1, "x"], [2, None]]
+
+
+@pytest.mark.parametrize("text", ["\r", "\r\n", "a\rb"])
+def test_a_break_inside_of_the_first_field_is_not_taken_for_a_lines_end(
+    exams: BigQueryAccessor, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "a.csv").write_bytes(f'"{text}",1\n"x",2\n'.encode())
+
+    exams.load(tmp_path / "a.csv", "t", schema={"s": "STRING", "n": "INT64"})
+
+    assert exams.query("SELECT s FROM t ORDER BY n").rows() == [[text], ["x"]]

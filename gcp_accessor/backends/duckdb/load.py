@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gcp_accessor.backends.duckdb.functions import add_functions
+from gcp_accessor.backends.duckdb.line_breaks import end_in_line_feeds
 from gcp_accessor.backends.duckdb.readers import (
     MAX_ERRORS,
     Source,
@@ -45,6 +47,8 @@ def read_files(
     listed = "[" + ", ".join(text_literal(str(path)) for path in paths) + "]"
     reader = {"csv": read_csv, "ndjson": read_ndjson, "parquet": read_parquet}[settings.format]
     try:
+        if settings.format == "csv" and end_in_line_feeds(paths):
+            reader = partial(read_csv, breaks=", new_line = '\\n'")
         source = reader(connection, listed, settings, schema)
     except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
         raise LoadFailed("nothing was loaded", (sentence(error),)) from error

@@ -89,16 +89,17 @@ def read_csv(
     listed: str,
     settings: LoadSettings,
     schema: tuple[Column, ...] | None,
+    breaks: str = "",
 ) -> Source:
     """CSV in the dialect that `tabular` writes: an empty field is NULL, a quoted one is ""."""
     if schema is None:
-        schema = _detected(connection, listed, settings)
+        schema = _detected(connection, listed, settings, breaks)
     for column in schema:
         if column.mode == "REPEATED" or column.type == "STRUCT":
             raise LoadFailed(
                 f"nothing was loaded: the column {column.name!r} is nested, which CSV cannot hold"
             )
-    table = _csv_texts(listed, settings, [column.name for column in schema])
+    table = _csv_texts(listed, settings, [column.name for column in schema], breaks)
     values = ", ".join(
         f"{value_of(column, quoted(column.name))} AS {quoted(column.name)}" for column in schema
     )
@@ -106,24 +107,24 @@ def read_csv(
     return Source(f"SELECT {values} FROM {table}", schema, texts)
 
 
-def _csv_texts(listed: str, settings: LoadSettings, names: Sequence[str]) -> str:
+def _csv_texts(listed: str, settings: LoadSettings, names: Sequence[str], breaks: str) -> str:
     columns = ", ".join(f"{text_literal(name)}: 'VARCHAR'" for name in names)
     return (
         f"read_csv({listed}, columns = {{{columns}}}, auto_detect = false, header = false, "
         f"skip = {int(settings.skip_leading_rows)}, delim = ',', quote = '\"', escape = '\"', "
         f"nullstr = '', allow_quoted_nulls = false, strict_mode = true, "
-        f"max_line_size = {_MAX_LINE}, buffer_size = {2 * _MAX_LINE})"
+        f"max_line_size = {_MAX_LINE}, buffer_size = {2 * _MAX_LINE}{breaks})"
     )
 
 
 def _detected(
-    connection: DuckDBPyConnection, listed: str, settings: LoadSettings
+    connection: DuckDBPyConnection, listed: str, settings: LoadSettings, breaks: str
 ) -> tuple[Column, ...]:
     """The columns of a CSV: named by the last line skipped, typed by all of their values."""
     import duckdb
 
     names = _csv_names(connection, listed, settings)
-    table = _csv_texts(listed, settings, names)
+    table = _csv_texts(listed, settings, names, breaks)
     counts = ", ".join(
         f"count({value_of(Column('c', kind), quoted(name), safe=True)})"
         for name in names
