@@ -12,6 +12,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -134,7 +135,7 @@ def main() -> None:
             _, wide = prepared(answers, folder)
             wide(item, grid)
             taken = statistics.median(
-                seconds(lambda wide=wide: wide(item, grid)) for _ in range(options.runs)
+                seconds(partial(wide, item, grid)) for _ in range(options.runs)
             )
         print(
             f"wide  {answers:>12,} answers  {taken:7.2f} s  {1e6 * taken / answers:.2f} s a million"
