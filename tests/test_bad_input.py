@@ -433,7 +433,7 @@ def test_a_day_that_has_not_been_is_refused(place: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("typed", "code", "said"),
     [
-        (["--set", "prior=none"], 2, "there is no parameter 'prior'; calibrate takes attempt, pr"),
+        (["--set", "prior=none"], 2, "there is no parameter 'prior'; calibrate takes anchor, at"),
         (["--set", "priors=flat"], 2, "the parameter priors is 'flat'; expected default or none"),
         (["--set", "as_of=2024-01-01"], 2, "the day is not set with --set; give it with --as-of"),
         (
@@ -803,7 +803,9 @@ def test_a_disk_that_fills_up_leaves_what_was_published(
     assert ended.returncode == 1
     assert_sentence(ended.stderr, "File too large")
     after = objects(place, "calibrate")
-    assert {name: after[name] for name in before} == before
+    # Whose rows a day of the table holds is nobody's to read but the next run's.
+    published = [name for name in before if "/days/" not in name]
+    assert {name: after[name] for name in published} == {name: before[name] for name in published}
     assert (place / "buckets/etl/calibrate/latest.json").read_bytes() == pointer
     assert run("--input", log).code == 0
 

@@ -929,7 +929,10 @@ def test_a_mapping_for_another_table_is_refused(desk: Desk) -> None:
         ("- a", "expected a mapping with 'columns:'"),
         ("columns: [a]", "columns is not a mapping"),
         ("columns: {}\ncolums: {}", "the mapping has no 'colums'; did you mean 'columns'?"),
-        ("columns: {}\ntable: raw.answer", "expected raw.answers; did you mean 'raw.answers'?"),
+        (
+            "columns: {}\ntable: raw.answer",
+            "expected raw.answers or raw.student_groups; did you mean 'raw.answers'?",
+        ),
         ("columns: {}\ntable: [raw.answers]", "expected raw.answers"),
         ("columns: {student: u}", "raw.answers has no 'student'; did you mean 'student_id'?"),
         ("columns: {exam: {fro: u}}", "exam has no 'fro'; did you mean 'from'?"),

@@ -466,7 +466,7 @@ def test_an_unknown_model_is_refused() -> None:
 def test_a_grid_without_room_for_a_posterior_is_refused(grid: dict[str, float]) -> None:
     responses = irt.Responses.from_dense([[1, 0], [0, 1]])
 
-    with pytest.raises(ValueError, match="nodes|span"):
+    with pytest.raises(ValueError, match=r"nodes|span"):
         irt.calibrate(responses, **grid)  # type: ignore[arg-type]
 
 
