@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 from gcp_accessor.arguments import check_choice, check_seconds
@@ -29,7 +30,7 @@ class Backend(Protocol):
 B = TypeVar("B", bound=Backend)
 
 
-class Accessor(Generic[B]):
+class Accessor(ABC, Generic[B]):
     """A place on Google Cloud or in a folder, and the caller's defaults there.
 
     Making one does no I/O and imports no client: the backend is opened on first use, in each
@@ -104,8 +105,9 @@ class Accessor(Generic[B]):
                 made.close()
         return backend
 
+    @abstractmethod
     def _open(self) -> B:
-        raise NotImplementedError
+        """Open the place: Google's client, or the folder."""
 
     def _watched(self, backend: B) -> B:
         from gcp_accessor.backends.observed import observed

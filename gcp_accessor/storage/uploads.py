@@ -35,7 +35,7 @@ class Uploads(Connection):
         """Upload files as they are, several at once. Return their objects, in order of paths.
 
         Each object appears complete or not at all, its checksum verified. A worker
-        needs some 30 MiB of memory, however large its file is.
+        holds a few requests of 8 MiB, however large its file is.
 
         Args:
             paths: A file, a folder with all that is in it, a glob such as `out/**/*.csv.gz`, or

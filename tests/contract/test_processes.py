@@ -160,7 +160,10 @@ def test_a_process_forked_while_threads_work_can_work_too(
     program: Callable[[str], tuple[str, list[Any]]], request: pytest.FixtureRequest
 ) -> None:
     if request.node.callspec.id in ("bigquery-local", "monitoring-google"):
-        pytest.skip("DuckDB and gRPC do not survive a fork in the middle of a call")
+        pytest.skip(
+            "DuckDB and gRPC do not survive a fork in the middle of a call; releases of theirs "
+            "that do would lift this"
+        )
     program("""
     going_on = threading.Event()
     def work(start):

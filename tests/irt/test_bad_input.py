@@ -173,7 +173,10 @@ def test_joint_standard_errors_of_a_huge_bank_are_refused_with_another_way() -> 
         )
 
 
-@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="the kernel's figures are Linux's")
+@pytest.mark.skipif(
+    not Path("/proc/meminfo").exists(),
+    reason="reads /proc/meminfo, which Linux alone has; run it there",
+)
 def test_free_memory_is_what_the_kernel_says() -> None:
     total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
 

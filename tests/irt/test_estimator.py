@@ -5,8 +5,12 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse, special
+from sklearn import base, pipeline
+from sklearn import model_selection as selection
+from sklearn.utils import validation as utils
 
 from etl_jobs import irt
 from etl_jobs.irt.errors import NotFitted
@@ -50,7 +54,6 @@ def test_probabilities_are_those_of_every_item_given_the_persons_answers() -> No
 
 
 def test_answers_in_every_form_give_the_same_fit() -> None:
-    pd = pytest.importorskip("pandas")
     answers = simulate()
     person, item = np.nonzero(~np.isnan(answers))
     correct = answers[person, item]
@@ -75,7 +78,6 @@ def test_answers_in_every_form_give_the_same_fit() -> None:
 
 
 def test_columns_of_a_frame_are_known_by_their_names() -> None:
-    pd = pytest.importorskip("pandas")
     wide = pd.DataFrame(simulate(), columns=list("abcdefgh"))
     model = irt.ItemResponseModel().fit(wide)
 
@@ -92,10 +94,6 @@ def test_columns_of_a_frame_are_known_by_their_names() -> None:
 
 
 def test_scikit_learn_clones_searches_and_validates_it() -> None:
-    base = pytest.importorskip("sklearn.base")
-    selection = pytest.importorskip("sklearn.model_selection")
-    pipeline = pytest.importorskip("sklearn.pipeline")
-    utils = pytest.importorskip("sklearn.utils.validation")
     answers = simulate()
     model = irt.ItemResponseModel("2PL", priors=irt.Priors(irt.LogNormal(0, 0.5)), tolerance=1e-4)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from gcp_accessor.schema import TableName
 
 
-class Statements:
+class Statements(ABC):
     """What `DuckDBWarehouse` does with statements."""
 
     file: DatabaseFile
@@ -67,15 +68,17 @@ class Statements:
             size = bytes_read(connection, catalog, query.tree, query.tables, statement.parameters)
         return Estimate(size, query.tables, query.schema, "SELECT")
 
+    @abstractmethod
     def _reading(
         self, timeout: float | None = None
     ) -> AbstractContextManager[tuple[DuckDBPyConnection, LocalCatalog]]:
-        raise NotImplementedError
+        """Open the file to read."""
 
+    @abstractmethod
     def _transaction(
         self, timeout: float | None = None
     ) -> AbstractContextManager[tuple[DuckDBPyConnection, LocalCatalog]]:
-        raise NotImplementedError
+        """Open the file to write, all of it or nothing."""
 
 
 class _Run:
