@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from etl_jobs.irt.models import item_tables
-from etl_jobs.irt.quadrature import Grid
+from etl_jobs.calibrate.expectation import WarehouseExpectation
+from etl_jobs.calibrate.tables import RunTables
+from etl_jobs.irt.model.models import item_tables
+from etl_jobs.irt.model.quadrature import Grid
 from etl_jobs.job import Jobs
-from etl_jobs.warehouse_expectation import WarehouseExpectation
-from etl_jobs.warehouse_tables import RunTables
 from gcp_accessor import BigQueryAccessor
 
 if TYPE_CHECKING:

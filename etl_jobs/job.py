@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # The jobs whose end is Python. Each module has `QUERIES`, that it reads; `STEPS`, queries over
 # tables of its own; `PARAMETERS`; `OUTPUT`, a `Query` without SQL that describes its table, or
 # None; `settle`, which makes settings definite; and `produce`.
-PYTHON_JOBS = ("calibrate",)
+PYTHON_JOBS = {"calibrate": "etl_jobs.calibrate.job"}
 
 
 def sql_folder() -> Path:
@@ -123,7 +123,7 @@ class Jobs:
 
     def _python_job(self, name: str) -> Job | None:
         """Return the job of a module, or None in a folder that holds none of its queries."""
-        module = import_module(f"etl_jobs.{name}")
+        module = import_module(PYTHON_JOBS[name])
         needed = (*module.QUERIES, *module.STEPS)
         missing = [query for query in needed if query not in self.queries]
         if len(missing) == len(needed):

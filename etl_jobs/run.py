@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from etl_jobs.contract import parse_sql, tables_read
 from etl_jobs.errors import JobError, Misuse
+from etl_jobs.nodes import widened
 from etl_jobs.output_table import OutputTable
 from etl_jobs.product import Work
-from etl_jobs.warehouse_nodes import widened
 from gcp_accessor.errors import CostLimitExceeded
 
 if TYPE_CHECKING:

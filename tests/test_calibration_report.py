@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from etl_jobs import irt
-from etl_jobs.calibration_items import item_table
-from etl_jobs.calibration_report import item_flags, report_of
+from etl_jobs.calibrate.items import item_table
+from etl_jobs.calibrate.report import item_flags, report_of
 
 if TYPE_CHECKING:
     from etl_jobs.report import ReportData

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as npst
 from scipy import optimize, special
 
 from etl_jobs import irt
-from etl_jobs.irt.ascent import Slope, climb
+from etl_jobs.irt.estimation.ascent import Slope, climb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -282,7 +282,7 @@ def test_patterns_that_share_a_hash_stay_apart(monkeypatch: pytest.MonkeyPatch) 
 
     # No two patterns are known to share one, so here all do.
     monkeypatch.setattr(
-        "etl_jobs.irt.patterns._digests",
+        "etl_jobs.irt.answers.patterns._digests",
         lambda responses: np.zeros(len(responses.persons), np.uint64),
     )
     colliding = irt.calibrate(responses)
@@ -626,7 +626,7 @@ def test_labels_that_do_not_fit_are_refused(labels: dict[str, list[str]], senten
 def test_probabilities_never_overflow(
     ability: float, discrimination: float, intercept: float
 ) -> None:
-    from etl_jobs.irt.models import item_tables
+    from etl_jobs.irt.model.models import item_tables
 
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         tables = item_tables([ability], [discrimination], [intercept])

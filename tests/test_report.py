@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl_jobs.irt.flags import FLAGS
+from etl_jobs.irt.estimation.flags import FLAGS
 from etl_jobs.report import Group, ReportData, render
 from etl_jobs.report.flags import KNOWN
 from etl_jobs.report.names import clean

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from etl_jobs.calibrate.tables import COLUMNS as TABLES_OF_A_RUN
 from etl_jobs.contract import Query, parse_sql
 from etl_jobs.job import Jobs
 from etl_jobs.sources import load_sources
-from etl_jobs.warehouse_tables import COLUMNS as TABLES_OF_A_RUN
 from gcp_accessor import BigQueryAccessor, Column
 
 CASES = Path(__file__).parent / "sql"

@@ -27,9 +27,9 @@ DAY = "2024-03-31"
 # A calibration whose sample is so small that the warehouse has to do the work.
 SMALL_SAMPLE = """
 import sys
-import etl_jobs.warehouse_calibration
+import etl_jobs.calibrate.warehouse
 from etl_jobs.cli import main
-etl_jobs.warehouse_calibration.SAMPLE_ANSWERS = 500
+etl_jobs.calibrate.warehouse.SAMPLE_ANSWERS = 500
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -69,7 +69,7 @@ def sparse_log(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_both_engines_give_the_same_parameters(
     model: str, sparse_log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("etl_jobs.warehouse_calibration.SAMPLE_ANSWERS", 5000)
+    monkeypatch.setattr("etl_jobs.calibrate.warehouse.SAMPLE_ANSWERS", 5000)
     folders = {engine: tmp_path / engine for engine in ("memory", "warehouse")}
 
     for engine, folder in folders.items():

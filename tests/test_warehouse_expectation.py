@@ -8,16 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from etl_jobs.calibrate.expectation import WarehouseExpectation
+from etl_jobs.calibrate.tables import RunTables
 from etl_jobs.irt import Responses
-from etl_jobs.irt.blocks import blocks_of
-from etl_jobs.irt.expectation import InMemory
-from etl_jobs.irt.models import item_tables
-from etl_jobs.irt.patterns import Patterns
-from etl_jobs.irt.quadrature import Grid
+from etl_jobs.irt.answers.blocks import blocks_of
+from etl_jobs.irt.answers.patterns import Patterns
+from etl_jobs.irt.estimation.expectation import InMemory
+from etl_jobs.irt.model.models import item_tables
+from etl_jobs.irt.model.quadrature import Grid
 from etl_jobs.job import Jobs
-from etl_jobs.warehouse_expectation import WarehouseExpectation
-from etl_jobs.warehouse_nodes import widened
-from etl_jobs.warehouse_tables import RunTables
+from etl_jobs.nodes import widened
 from gcp_accessor import BigQueryAccessor
 
 SQL = Jobs().queries["calibrate/expectation"].sql

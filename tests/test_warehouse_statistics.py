@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from etl_jobs.calibration_items import ITEM_PARAMETERS
+from etl_jobs.calibrate.items import ITEM_PARAMETERS
 from etl_jobs.irt import ItemBank, Responses, estimate_abilities, mantel_haenszel
-from etl_jobs.irt.priors import Normal
+from etl_jobs.irt.model.priors import Normal
 from etl_jobs.job import Jobs
-from etl_jobs.warehouse_nodes import widened
+from etl_jobs.nodes import widened
 from gcp_accessor import BigQueryAccessor
 
 if TYPE_CHECKING:

@@ -17,42 +17,42 @@ Calibrate items from answers, then place persons on their scale:
     (2000,)
 """
 
-from etl_jobs.irt.abilities import Abilities, AbilityMethod, estimate_abilities
-from etl_jobs.irt.calibration import MODELS, Calibration, Model
-from etl_jobs.irt.design import PopulationKind
-from etl_jobs.irt.dif_likelihood import LikelihoodRatio, likelihood_ratio
-from etl_jobs.irt.errors import CalibrationError, NotConverged, NotFitted, TooFewResponses
-from etl_jobs.irt.estimation import calibrate
-from etl_jobs.irt.estimator import ItemResponseModel
-from etl_jobs.irt.exchange import (
+from etl_jobs.irt.ability.abilities import Abilities, AbilityMethod, estimate_abilities
+from etl_jobs.irt.ability.online import Belief, OnlineAbility
+from etl_jobs.irt.ability.person_likelihood import PersonFit, person_fit
+from etl_jobs.irt.ability.scoring import held_out_log_loss, log_likelihood, predict, predict_all
+from etl_jobs.irt.answers.responses import Responses
+from etl_jobs.irt.bank.exchange import (
     items_from_catsim_csv,
     items_from_mirt_csv,
     items_to_catsim_csv,
     items_to_mirt_csv,
 )
-from etl_jobs.irt.flags import FLAGS, Flag
-from etl_jobs.irt.infit_outfit import MeanSquares, mean_squares
-from etl_jobs.irt.information import (
+from etl_jobs.irt.bank.item_bank import ItemBank, Items
+from etl_jobs.irt.bank.item_json import items_from_json, items_to_json
+from etl_jobs.irt.bank.linking import Link, LinkMethod, link
+from etl_jobs.irt.dif.likelihood_ratio import LikelihoodRatio, likelihood_ratio
+from etl_jobs.irt.dif.stratified_odds import MantelHaenszel, mantel_haenszel
+from etl_jobs.irt.errors import CalibrationError, NotConverged, NotFitted, TooFewResponses
+from etl_jobs.irt.estimation.calibrate import calibrate
+from etl_jobs.irt.estimation.calibration import MODELS, Calibration, Model
+from etl_jobs.irt.estimation.estimator import ItemResponseModel
+from etl_jobs.irt.estimation.flags import FLAGS, Flag
+from etl_jobs.irt.fit.infit_outfit import MeanSquares, mean_squares
+from etl_jobs.irt.fit.limited_information import ModelFit, model_fit
+from etl_jobs.irt.fit.residual_correlations import LocalDependence, local_dependence
+from etl_jobs.irt.fit.summed_scores import SummedScoreFit, summed_score_fit
+from etl_jobs.irt.model.design import PopulationKind
+from etl_jobs.irt.model.information import (
     characteristic_curves,
     information_curve,
     item_information,
     measurement_error,
     observed_curves,
 )
-from etl_jobs.irt.item_bank import ItemBank, Items
-from etl_jobs.irt.item_json import items_from_json, items_to_json
-from etl_jobs.irt.limited_information import ModelFit, model_fit
-from etl_jobs.irt.linking import Link, LinkMethod, link
-from etl_jobs.irt.models import difficulty, probability
-from etl_jobs.irt.online import Belief, OnlineAbility
-from etl_jobs.irt.person_likelihood import PersonFit, person_fit
-from etl_jobs.irt.population import Population
-from etl_jobs.irt.priors import DEFAULT_PRIORS, Beta, LogNormal, Normal, Priors
-from etl_jobs.irt.residual_correlations import LocalDependence, local_dependence
-from etl_jobs.irt.responses import Responses
-from etl_jobs.irt.scoring import held_out_log_loss, log_likelihood, predict, predict_all
-from etl_jobs.irt.stratified_odds import MantelHaenszel, mantel_haenszel
-from etl_jobs.irt.summed_scores import SummedScoreFit, summed_score_fit
+from etl_jobs.irt.model.models import difficulty, probability
+from etl_jobs.irt.model.population import Population
+from etl_jobs.irt.model.priors import DEFAULT_PRIORS, Beta, LogNormal, Normal, Priors
 
 __all__ = [
     "Responses",

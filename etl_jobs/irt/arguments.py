@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from etl_jobs.irt.estimation.standard_errors import InformationKind
 from etl_jobs.irt.memory import require_memory
-from etl_jobs.irt.priors import Priors
-from etl_jobs.irt.standard_errors import InformationKind
+from etl_jobs.irt.model.priors import Priors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl_jobs.irt.responses import Responses
+    from etl_jobs.irt.answers.responses import Responses
 
 # A normal density at more deviations from its mean is 0 to every digit.
 _WIDEST_SPAN = 35.0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from etl_jobs import irt
-from etl_jobs.irt.connections import item_blocks
+from etl_jobs.irt.answers.connections import item_blocks
 from tests.irt.simulation import simulate
 
 

@@ -7,14 +7,14 @@ import pytest
 from scipy import special
 
 from etl_jobs import irt
-from etl_jobs.irt.ascent import COARSE_ROUNDING, Slope, climb
-from etl_jobs.irt.blocks import blocks_of, persons_in, sample_of
-from etl_jobs.irt.drafts import drafts_of
-from etl_jobs.irt.expectation import InMemory, Sums
-from etl_jobs.irt.models import item_tables
-from etl_jobs.irt.patterns import Patterns
-from etl_jobs.irt.quadrature import Grid
-from etl_jobs.irt.strands import in_strands, processors
+from etl_jobs.irt.answers.blocks import blocks_of, persons_in, sample_of
+from etl_jobs.irt.answers.patterns import Patterns
+from etl_jobs.irt.estimation.ascent import COARSE_ROUNDING, Slope, climb
+from etl_jobs.irt.estimation.drafts import drafts_of
+from etl_jobs.irt.estimation.expectation import InMemory, Sums
+from etl_jobs.irt.estimation.strands import in_strands, processors
+from etl_jobs.irt.model.models import item_tables
+from etl_jobs.irt.model.quadrature import Grid
 
 SHAPES = pytest.mark.parametrize(
     "answered", [1.0, 0.7, 0.2], ids=["whole test", "with gaps", "sparse"]
@@ -83,8 +83,8 @@ def test_single_precision_is_near_enough_to_climb_by(answered: float) -> None:
 def test_threads_change_no_bit(
     monkeypatch: pytest.MonkeyPatch, answered: float, precision: type
 ) -> None:
-    monkeypatch.setattr("etl_jobs.irt.blocks._DENSE_ROWS", 50)
-    monkeypatch.setattr("etl_jobs.irt.blocks._SPARSE_ROWS", 50)
+    monkeypatch.setattr("etl_jobs.irt.answers.blocks._DENSE_ROWS", 50)
+    monkeypatch.setattr("etl_jobs.irt.answers.blocks._SPARSE_ROWS", 50)
     blocks = in_memory(simulate(1500, 40, answered=answered)).blocks
     assert len(blocks) >= 15
 
@@ -121,7 +121,7 @@ def test_patterns_do_not_depend_on_how_much_is_worked_on_at_once(
     responses = irt.Responses.from_dense(answers)
     whole = Patterns.of(responses)
 
-    monkeypatch.setattr("etl_jobs.irt.patterns._ANSWERS_AT_ONCE", 13)
+    monkeypatch.setattr("etl_jobs.irt.answers.patterns._ANSWERS_AT_ONCE", 13)
     pieces = Patterns.of(responses)
 
     assert np.array_equal(pieces.start, whole.start)
@@ -152,8 +152,8 @@ def test_each_person_has_the_pattern_of_the_own_answers(answered: float) -> None
 
 @SHAPES
 def test_a_sample_stands_for_all(monkeypatch: pytest.MonkeyPatch, answered: float) -> None:
-    monkeypatch.setattr("etl_jobs.irt.blocks._DENSE_ROWS", 100)
-    monkeypatch.setattr("etl_jobs.irt.blocks._SPARSE_ROWS", 100)
+    monkeypatch.setattr("etl_jobs.irt.answers.blocks._DENSE_ROWS", 100)
+    monkeypatch.setattr("etl_jobs.irt.answers.blocks._SPARSE_ROWS", 100)
     whole = in_memory(simulate(4000, 40, answered=answered))
 
     sample = InMemory(sample_of(whole.blocks, 8))
@@ -181,7 +181,7 @@ def test_drafts_are_for_many_answers_and_for_steps_that_they_can_tell() -> None:
 def test_a_sample_without_both_outcomes_of_an_item_is_not_climbed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("etl_jobs.irt.drafts._ENOUGH_ANSWERS", 0)
+    monkeypatch.setattr("etl_jobs.irt.estimation.drafts._ENOUGH_ANSWERS", 0)
     answers = simulate(9000, 50)
     rare = answers.copy()
     rare[20:, 7] = np.nan
@@ -196,10 +196,10 @@ def test_drafts_lead_where_double_precision_alone_does(
     monkeypatch: pytest.MonkeyPatch, model: irt.Model, priors: irt.Priors | None
 ) -> None:
     responses = irt.Responses.from_dense(simulate(9000, 30))
-    monkeypatch.setattr("etl_jobs.irt.drafts._ENOUGH_ANSWERS", 0)
+    monkeypatch.setattr("etl_jobs.irt.estimation.drafts._ENOUGH_ANSWERS", 0)
 
     quick = irt.calibrate(responses, model=model, priors=priors, standard_errors="none")
-    monkeypatch.setattr("etl_jobs.irt.drafts._MANY_ANSWERS", np.inf)
+    monkeypatch.setattr("etl_jobs.irt.estimation.drafts._MANY_ANSWERS", np.inf)
     exact = irt.calibrate(
         responses, model=model, priors=priors, standard_errors="none", tolerance=1e-8
     )
@@ -215,7 +215,7 @@ def test_drafts_lead_where_double_precision_alone_does(
 def test_the_order_of_rows_changes_no_bit_of_a_large_calibration(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("etl_jobs.irt.drafts._ENOUGH_ANSWERS", 0)
+    monkeypatch.setattr("etl_jobs.irt.estimation.drafts._ENOUGH_ANSWERS", 0)
     answers = simulate(9000, 30)
     shuffled = np.random.default_rng(0).permutation(answers)
 
@@ -245,9 +245,9 @@ def test_a_coarser_grid_has_fewer_nodes_around_the_same_middle() -> None:
 
 def test_a_sample_of_a_short_test_is_not_climbed(monkeypatch: pytest.MonkeyPatch) -> None:
     # A few hundred patterns are most of the persons: which of them are in a sample decides.
-    monkeypatch.setattr("etl_jobs.irt.drafts._ENOUGH_ANSWERS", 0)
-    monkeypatch.setattr("etl_jobs.irt.drafts._MANY_ANSWERS", 0)
-    monkeypatch.setattr("etl_jobs.irt.blocks._DENSE_ROWS", 50)
+    monkeypatch.setattr("etl_jobs.irt.estimation.drafts._ENOUGH_ANSWERS", 0)
+    monkeypatch.setattr("etl_jobs.irt.estimation.drafts._MANY_ANSWERS", 0)
+    monkeypatch.setattr("etl_jobs.irt.answers.blocks._DENSE_ROWS", 50)
 
     assert len(drafts_of([in_memory(simulate(20_000, 10))], 1e-5)) == 1
 

@@ -107,7 +107,7 @@ def test_a_published_document_with_difficulties_alone_is_read() -> None:
 
 
 def test_what_the_job_publishes_is_read_as_the_items_it_published() -> None:
-    from etl_jobs.calibration_items import item_table, json_rows
+    from etl_jobs.calibrate.items import item_table, json_rows
 
     draw = np.random.default_rng(4)
     answers = draw.random((900, 7)) < 0.2 + 0.8 / (1 + np.exp(-draw.normal(0, 1, (900, 1))))

@@ -370,7 +370,7 @@ def test_q3_is_the_correlation_of_residuals_over_common_persons(
     right = irt.probability(truth, items.discrimination, items.intercept).T
     residual = answers - right
     # A few items at a time, as for a bank of thousands.
-    monkeypatch.setattr("etl_jobs.irt.residual_correlations._PAIRS", 60)
+    monkeypatch.setattr("etl_jobs.irt.fit.residual_correlations._PAIRS", 60)
 
     found = irt.local_dependence(
         items, responses, abilities=at_truth(responses, truth), bound=0.0, fewest=5

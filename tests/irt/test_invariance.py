@@ -99,9 +99,9 @@ def test_the_size_of_blocks_changes_nothing(
     responses = irt.Responses.from_dense(simulate(600, 30, answered=answered))
     usual = irt.calibrate(responses)
 
-    monkeypatch.setattr("etl_jobs.irt.blocks._DENSE_ROWS", rows)
-    monkeypatch.setattr("etl_jobs.irt.blocks._SPARSE_ROWS", rows)
-    monkeypatch.setattr("etl_jobs.irt.spans._CACHED_NUMBERS", 200 * rows)
+    monkeypatch.setattr("etl_jobs.irt.answers.blocks._DENSE_ROWS", rows)
+    monkeypatch.setattr("etl_jobs.irt.answers.blocks._SPARSE_ROWS", rows)
+    monkeypatch.setattr("etl_jobs.irt.answers.spans._CACHED_NUMBERS", 200 * rows)
     other = irt.calibrate(responses)
 
     assert np.abs(parameters(other) - parameters(usual)).max() < NOTHING

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl_jobs import irt
-from etl_jobs.irt.quadrature import Grid
+from etl_jobs.irt.model.quadrature import Grid
 
 # Example 1 of Kolen's program STUIRT: the common items of Kolen & Brennan's forms X and Y, in
 # the 3PL with the constant 1.7. Columns: a, b, c.

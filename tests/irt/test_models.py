@@ -414,8 +414,8 @@ def test_information_with_asymptotes_is_the_squared_slope_over_the_variance(mode
 def test_no_curve_overflows(
     ability: float, discrimination: float, intercept: float, asymptotes: tuple[float, float]
 ) -> None:
-    from etl_jobs.irt.curves import ItemParameters, outcome_scores
-    from etl_jobs.irt.models import item_tables
+    from etl_jobs.irt.model.curves import ItemParameters, outcome_scores
+    from etl_jobs.irt.model.models import item_tables
 
     parameters = ItemParameters(
         *(np.array([value]) for value in (discrimination, intercept, *asymptotes))

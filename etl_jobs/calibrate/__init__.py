@@ -1,0 +1,1 @@
+"""The job that turns answers into published item parameters."""

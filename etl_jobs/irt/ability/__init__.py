@@ -1,0 +1,1 @@
+"""Where persons stand on the scale of calibrated items."""

@@ -1,0 +1,1 @@
+"""Answers as they come in, and as the arithmetic wants them."""

@@ -1,0 +1,1 @@
+"""Calibrated items on their own: kept, exchanged, linked to other scales."""

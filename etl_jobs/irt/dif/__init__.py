@@ -1,0 +1,1 @@
+"""Items that treat two groups of equal ability differently."""

@@ -1,0 +1,310 @@
+"""What calibration maximises: the marginal log-likelihood plus the log prior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from etl_jobs.irt.answers.products import dot
+from etl_jobs.irt.answers.spans import cached_spans
+from etl_jobs.irt.estimation.ascent import Slope
+from etl_jobs.irt.model.curves import ItemParameters, outcome_scores
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from etl_jobs.irt.estimation.expectation import Expectation, Sums
+    from etl_jobs.irt.model.coordinates import Coordinates
+    from etl_jobs.irt.model.models import FloatArray, ItemTables
+    from etl_jobs.irt.model.priors import Priors
+    from etl_jobs.irt.model.quadrature import Grid
+
+
+# No discrimination goes beyond it.
+STEEPEST_CURVE = 30.0
+_RIDGE = 1e-10
+_SMALLEST = 1e-30
+# At angle 0 nothing moves an asymptote, also one that wants away from there: this rate does.
+_LEAST_RATE = 1e-3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation(Slope):
+    """The objective at one point, with the E-steps it came from.
+
+    Attributes:
+        curvature: What a score is measured against, shape (items, parameters).
+        alone: The coordinates that the blocks of the information step along; along the others
+            only the joint directions do, shape (items, parameters).
+        sums: One for each group of persons.
+    """
+
+    curvature: FloatArray
+    alone: NDArray[np.bool_]
+    sums: tuple[Sums, ...]
+
+    @property
+    def log_likelihood(self) -> float:
+        """Marginal, of all groups."""
+        return sum(each.log_likelihood for each in self.sums)
+
+    @property
+    def steepness(self) -> float:
+        """The largest |score| / sqrt(information): how far the top is, in standard errors."""
+        # Where nothing is told there is nothing to climb.
+        scale = np.sqrt(np.maximum(self.curvature, _SMALLEST))
+        return float(np.max(np.abs(self.score) / scale))
+
+    def newton_step(self, score: FloatArray) -> FloatArray:
+        """The step to where the score would vanish, item by item and along the joint ones."""
+        # Few answers can leave two parameters of an item indistinguishable: the least that
+        # makes the information invertible changes no other step.
+        ridge = _RIDGE * np.diagonal(self.information, axis1=1, axis2=2) + _SMALLEST
+        each = self.information + ridge[:, :, np.newaxis] * np.eye(score.shape[1])
+        solved = np.linalg.solve(each, score[..., np.newaxis])[..., 0]
+        step: FloatArray = np.where(self.alone, solved, 0.0)
+        for direction in self.joint:
+            step += dot(direction, score) * direction
+        return step
+
+
+class Complete(NamedTuple):
+    """What complete data would tell of the items: score and information, in parameters."""
+
+    score: FloatArray
+    information: FloatArray
+
+
+class _Belief(NamedTuple):
+    """The log prior at one point, its slope and its curvature, sign turned."""
+
+    log_density: float
+    slope: FloatArray
+    curvature: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class MarginalPosterior:
+    """The log posterior of a model's parameters, ability integrated out.
+
+    A group whose persons have mean m and deviation s is integrated over m + s * x, with x
+    standard normal: the grid is fine enough for every group alike.
+    """
+
+    groups: Sequence[Expectation]
+    grid: Grid
+    priors: Priors
+    coordinates: Coordinates
+
+    def __call__(self, point: FloatArray) -> Evaluation:
+        """Height, score and complete-data information, from one pass over the answers."""
+        coordinates = self.coordinates
+        parameters = coordinates.parameters(point)
+        if _is_walled(parameters):
+            return _beyond_the_wall(point)
+        items, columns = coordinates.items, coordinates.columns
+        score = np.zeros(point.shape)
+        information = np.zeros((*point.shape, columns))
+        sums = []
+        for group, (mean, deviation) in enumerate(
+            zip(*coordinates.populations(point), strict=True)
+        ):
+            ability = mean + deviation * self.grid.nodes
+            tables = parameters.tables(ability)
+            sums.append(self.groups[group](tables, self.grid))
+            known = complete_data(sums[-1], tables, ability, parameters, columns)
+            score[:items] += known.score
+            information[:items] += known.information
+            row = coordinates.first_group + group
+            # To move all persons is to move all items the other way.
+            shift = dot(known.score[:, 1], parameters.discrimination)
+            stretch = dot(known.score[:, 0], parameters.discrimination)
+            score[row, :2] = shift, stretch - mean * shift
+            persons = self.groups[group].persons
+            information[row, 0, 0], information[row, 1, 1] = persons / deviation**2, 2 * persons
+        belief, bend = self._into_coordinates(point, parameters, score, information)
+        rows = self._share_slopes(score, information)
+        free = coordinates.free
+        score[~free] = 0.0
+        information[~(free[:, :, np.newaxis] & free[:, np.newaxis])] = 0.0
+        each = np.arange(columns)
+        information[:, each, each] = np.where(free, information[:, each, each], 1.0)
+        curvature = information[:, each, each]
+        curvature[:items] += np.where(free[:items], np.maximum(bend, 0.0), 0.0)
+        information[:items, each, each] += np.where(free[:items], np.abs(bend), 0.0)
+        return Evaluation(
+            height=sum(each.log_likelihood for each in sums) + belief.log_density,
+            score=score,
+            information=information,
+            joint=np.concatenate((rows, self._scale_directions(point, parameters, belief))),
+            curvature=curvature,
+            alone=self._alone(free),
+            sums=tuple(sums),
+        )
+
+    def _into_coordinates(
+        self,
+        point: FloatArray,
+        parameters: ItemParameters,
+        score: FloatArray,
+        information: FloatArray,
+    ) -> tuple[_Belief, FloatArray]:
+        """Turn the items' rows from parameters into coordinates, priors added, in place.
+
+        Returns:
+            The prior, and the curvature that comes of an angle's being one: at its ends, where
+            its rate of change vanishes, it is all there is. It is negative where the asymptote
+            wants away from there. Shape (items, columns).
+        """
+        coordinates = self.coordinates
+        items, columns = coordinates.items, coordinates.columns
+        rates, belief = coordinates.rates(point), self._belief(parameters)
+        bend = -score[:items] * rates.second
+        bend[:, :2] = 0.0
+        curvature = belief.curvature * rates.first**2 - belief.slope * rates.second
+        first = rates.first
+        stuck = (bend < 0) & (np.abs(first) < _LEAST_RATE)
+        first = np.where(stuck, np.copysign(_LEAST_RATE, first), first)
+        each = np.arange(columns)
+        score[:items] = (score[:items] + belief.slope) * first
+        information[:items] *= first[:, :, np.newaxis] * first[:, np.newaxis]
+        information[:items, each, each] += curvature
+        return _Belief(belief.log_density, belief.slope, curvature), bend
+
+    def _belief(self, parameters: ItemParameters) -> _Belief:
+        coordinates = self.coordinates
+        log_density = 0.0
+        slope, curvature = np.zeros((2, coordinates.items, coordinates.columns))
+        free = np.flatnonzero(~coordinates.held)
+        for column, (prior, value, sign) in enumerate(
+            (
+                (self.priors.discrimination, parameters.discrimination, 1.0),
+                (self.priors.intercept, parameters.intercept, 1.0),
+                (self.priors.lower, parameters.lower, 1.0),
+                (self.priors.slip, 1 - parameters.upper, -1.0),
+            )[: coordinates.columns]
+        ):
+            # What all items share is believed once.
+            rows = free[:1] if column == 0 and coordinates.slope == "shared" else free
+            if prior is None or (column == 0 and coordinates.slope == "one"):
+                continue
+            log_density += float(prior.log_density(value[rows]).sum())
+            slope[rows, column] = sign * prior.slope(value[rows])
+            curvature[rows, column] = prior.curvature(value[rows])
+        return _Belief(log_density, slope, curvature)
+
+    def _share_slopes(self, score: FloatArray, information: FloatArray) -> FloatArray:
+        """Gather a common slope into its row, in place, and return its joint direction.
+
+        With it the intercepts move as complete data would have them.
+        """
+        coordinates = self.coordinates
+        items, shape = coordinates.items, score.shape
+        if coordinates.slope != "shared" or coordinates.held.any():
+            return np.empty((0, *shape))
+        score[items, 0] = score[:items, 0].sum()
+        information[items, 0, 0] = information[:items, 0, 0].sum()
+        direction = np.zeros((1, *shape))
+        across, own = information[:items, 0, 1], information[:items, 1, 1]
+        direction[0, :items, 1] = -across / own
+        direction[0, items, 0] = 1.0
+        direction /= np.sqrt(information[items, 0, 0] - dot(across, across / own))
+        return direction
+
+    def _alone(self, free: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        alone = free.copy()
+        alone[self.coordinates.items : self.coordinates.first_group] = False
+        return alone
+
+    def _scale_directions(
+        self, point: FloatArray, parameters: ItemParameters, belief: _Belief
+    ) -> FloatArray:
+        """Shifting and stretching the ability scale, said in item parameters.
+
+        In a model whose persons' mean and deviation are free too (PX-EM, Liu, Rubin & Wu
+        1998), complete data tell persons and 2 * persons about them.
+        """
+        coordinates = self.coordinates
+        if coordinates.held.any():
+            return np.empty((0, *point.shape))
+        items, first = coordinates.items, coordinates.first_group
+        mean, deviation = coordinates.populations(point)
+        joint = np.zeros((2, *point.shape))
+        joint[0, :items, 1] = parameters.discrimination
+        joint[0, first + 1 :, 0] = -1.0
+        slope = np.ones(items) if coordinates.logarithmic else parameters.discrimination
+        joint[1, :items, 0] = slope
+        joint[1, items:first, 0] = slope[0]
+        joint[1, first + 1 :, 0], joint[1, first + 1 :, 1] = -mean[1:], -1.0
+        known = self.groups[0].persons * np.array([deviation[0] ** -2, 2.0])
+        known += (joint[:, :items] ** 2 * belief.curvature).sum(axis=(1, 2))
+        joint /= np.sqrt(known)[:, np.newaxis, np.newaxis]
+        if coordinates.slope == "shared":
+            joint[:, :items, 0] = 0.0
+        # A scale that a slope of 1 holds does not stretch.
+        return joint[:1] if coordinates.slope == "one" else joint
+
+
+def _is_walled(parameters: ItemParameters) -> bool:
+    """Whether a search has gone too far.
+
+    Where a likelihood has no maximum it would go on until nothing is left of the information; a
+    wall ends it where every curve is a step anyway, or flat between its asymptotes.
+    """
+    steepest = float(np.abs(parameters.discrimination).max())
+    return steepest > STEEPEST_CURVE or bool(np.any(parameters.lower >= parameters.upper))
+
+
+def _beyond_the_wall(point: FloatArray) -> Evaluation:
+    rows, columns = point.shape
+    return Evaluation(
+        height=-np.inf,
+        score=np.zeros_like(point),
+        information=np.tile(np.eye(columns), (rows, 1, 1)),
+        joint=np.empty((0, *point.shape)),
+        curvature=np.ones_like(point),
+        alone=np.zeros(point.shape, bool),
+        sums=(),
+    )
+
+
+def complete_data(
+    sums: Sums, tables: ItemTables, ability: FloatArray, parameters: ItemParameters, columns: int
+) -> Complete:
+    """Score and information of the expected complete data, in the items' parameters.
+
+    By Fisher's identity that score is also the marginal one.
+    """
+    items = len(tables.probability)
+    if columns == 2 and np.all(parameters.lower == 0) and np.all(parameters.upper == 1):
+        return _logistic(sums, tables, ability)
+    score, information = np.empty((items, columns)), np.empty((items, columns, columns))
+    for rows in cached_spans(items, 4 * columns * len(ability)):
+        slopes = outcome_scores(ability, parameters.take(rows), columns)
+        right = tables.probability[rows]
+        outcome = np.stack((sums.wrong[rows], sums.right[rows]), axis=1)
+        score[rows] = np.einsum("cion,ion->ic", slopes, outcome)
+        expected = np.stack((1 - right, right), axis=1) * outcome.sum(axis=1, keepdims=True)
+        for column in range(columns):
+            weighted = slopes[column] * expected
+            information[rows, column] = np.einsum("ion,cion->ic", weighted, slopes)
+    return Complete(score, information)
+
+
+def _logistic(sums: Sums, tables: ItemTables, ability: FloatArray) -> Complete:
+    """The same for curves from 0 to 1, which need no more than three moments."""
+    items = len(tables.probability)
+    powers = np.vander(ability, 3)
+    score, moments = np.empty((items, 2)), np.empty((items, 3))
+    for rows in cached_spans(*tables.probability.shape):
+        right, probability = sums.right[rows], tables.probability[rows]
+        expected = right + sums.wrong[rows]
+        expected *= probability
+        score[rows] = (right - expected) @ powers[:, 1:]
+        expected *= 1 - probability
+        moments[rows] = expected @ powers
+    return Complete(score, moments[:, [[0, 1], [1, 2]]])

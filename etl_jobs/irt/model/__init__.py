@@ -1,0 +1,1 @@
+"""What a model says: curves, priors, and which numbers of it are free."""

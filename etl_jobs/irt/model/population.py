@@ -1,0 +1,85 @@
+"""The persons whose abilities are integrated out: one normal distribution for each group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import special
+
+from etl_jobs.irt.model.quadrature import Grid
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from etl_jobs.irt.answers.responses import Labels, Responses
+    from etl_jobs.irt.model.models import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """A group of persons on the scale of the items.
+
+    Attributes:
+        label: The group; None where persons are not told apart.
+        persons: How many of them gave answers.
+        mean: Of their abilities.
+        deviation: Its standard deviation.
+        mean_error: The standard error of the mean: 0 where the mean defines the scale, NaN
+            where nobody asked.
+        deviation_error: That of the deviation.
+    """
+
+    label: Any
+    persons: int
+    mean: float = 0.0
+    deviation: float = 1.0
+    mean_error: float = 0.0
+    deviation_error: float = 0.0
+
+    def grid(self, standard: Grid) -> Grid:
+        """The grid of a standard normal, moved to where these persons are."""
+        return Grid(self.mean + self.deviation * standard.nodes, standard.log_weights)
+
+    def weigh(self, ability: FloatArray) -> Grid:
+        """These abilities, equally spaced, with this population's mass at each."""
+        log_density = -0.5 * ((ability - self.mean) / self.deviation) ** 2
+        # A population between two nodes is at the nearer one.
+        return Grid(ability, log_density - special.logsumexp(log_density))
+
+
+def split(responses: Responses, groups: ArrayLike | None) -> tuple[Labels, list[Responses]]:
+    """The groups' labels, sorted, and the answers of the persons of each.
+
+    Raises:
+        ValueError: There is not one label for each person, or one is missing.
+    """
+    if groups is None:
+        return np.array([None]), [responses]
+    column = np.asarray(groups)
+    if column.shape != (len(responses.persons),):
+        raise ValueError(
+            f"groups has shape {column.shape}; expected a label for each of the "
+            f"{len(responses.persons)} persons"
+        )
+    missing = np.array([label is None or label != label for label in column.tolist()], bool)
+    if missing.any():
+        raise ValueError(
+            f"person {responses.persons[missing.argmax()]!s} has no group "
+            f"({missing.sum()} such persons); give each a label, or leave them out"
+        )
+    labels, group = np.unique(column, return_inverse=True)
+    return labels, [_of_persons(responses, group == each) for each in range(len(labels))]
+
+
+def _of_persons(responses: Responses, chosen: NDArray[np.bool_]) -> Responses:
+    counts = responses.answers_per_person()
+    answers = np.repeat(chosen, counts)
+    return type(responses)(
+        persons=responses.persons[chosen],
+        items=responses.items,
+        start=np.concatenate(([0], np.cumsum(counts[chosen]))),
+        item=responses.item[answers],
+        correct=responses.correct[answers],
+    )
