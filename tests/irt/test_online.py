@@ -40,8 +40,8 @@ def test_answers_one_by_one_give_what_all_at_once_do(
         row[0, item] = correct
     responses = irt.Responses.from_dense(row, items=items.items)
     batch = irt.estimate_abilities(items, responses, persons=persons)
-    assert student.ability == pytest.approx(batch.ability[0], abs=1e-12)
-    assert student.standard_error == pytest.approx(batch.standard_error[0], abs=1e-12)
+    assert student.ability == pytest.approx(batch.ability[0], abs=1e-10)
+    assert student.standard_error == pytest.approx(batch.standard_error[0], abs=1e-10)
     assert student.answers == len(answers)
 
 
@@ -56,7 +56,7 @@ def test_the_order_of_answers_does_not_matter() -> None:
     for label, correct in reversed(answers):
         back = online.update(back, label, correct=correct)
 
-    assert back.ability == pytest.approx(forth.ability, abs=1e-12)
+    assert back.ability == pytest.approx(forth.ability, abs=1e-10)
 
 
 def test_a_student_is_kept_as_json_and_taken_up_again_bit_by_bit() -> None:
@@ -84,7 +84,7 @@ def test_a_right_answer_raises_and_a_wrong_one_lowers_and_both_narrow() -> None:
     assert max(right.standard_error, wrong.standard_error) < before.standard_error
     chance = online.probability(before, "q0")
     mean = chance * right.ability + (1 - chance) * wrong.ability
-    assert mean == pytest.approx(before.ability, abs=1e-12)
+    assert mean == pytest.approx(before.ability, abs=1e-10)
     assert before.answers == 0
 
 
