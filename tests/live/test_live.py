@@ -24,7 +24,13 @@ from tests.test_sql_cases import columns_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.live
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(
+        "GCP_ACCESSOR_LIVE_PROJECT" not in os.environ,
+        reason="a real project, by request: set GCP_ACCESSOR_LIVE_PROJECT and _BUCKET",
+    ),
+]
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
