@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
-from datetime import date
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 from etl_jobs.errors import nearest
 
@@ -16,12 +14,6 @@ from etl_jobs.errors import nearest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = {
-    "list": "the jobs there are",
-    "plan": "what a job needs, in order, with its parameters",
-    "run": "run a job and all it needs, and publish it",
-    "show": "what a job has published",
-}
 _EXAMPLES = """\
 examples:
   etl-jobs run calibrate --local demo --input raw.answers=examples/lsat6.csv.gz
@@ -30,8 +22,33 @@ examples:
 """
 
 
-def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Return what was typed; `command` and `job` are names, the rest is as `--help` says.
+class Command(Protocol):
+    """A module of `etl_jobs.commands`.
+
+    Attributes:
+        SUMMARY: What it does, in one line that begins in lower case.
+    """
+
+    SUMMARY: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Tell the parser what can be typed after the command."""
+
+    def run(self, options: argparse.Namespace) -> None:
+        """Do it."""
+
+
+def command(name: str) -> Command:
+    """Return the command of this name."""
+    return cast("Command", import_module(f"etl_jobs.commands.{name.replace('-', '_')}"))
+
+
+def parse(names: Sequence[str], arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return what was typed; `command` is its name, the rest is what that one's parser names.
+
+    Args:
+        names: The commands there are.
+        arguments: What stands after `etl-jobs`; None takes it from the process.
 
     Raises:
         SystemExit: 0 after --help; 2 when it cannot be understood, after a sentence that says
@@ -44,56 +61,51 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="SQL-first jobs: raw logs become features and trained models.",
         epilog=_EXAMPLES,
     )
+    if typed and not typed[0].startswith("-") and typed[0] not in names:
+        parser.error(f"there is no command {typed[0]!r}{nearest(typed[0], names)}")
     subparsers = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", required=True, prog="etl-jobs"
     )
-    commands = {
-        name: subparsers.add_parser(
-            name,
-            usage=f"etl-jobs {name} {'' if name == 'list' else 'JOB '}[options]",
-            description=f"{about[0].upper()}{about[1:]}.",
-            help=about,
-        )
-        for name, about in _COMMANDS.items()
-    }
-    for name in ("plan", "run", "show"):
-        commands[name].add_argument("job", metavar="JOB", help="a name that `etl-jobs list` gives")
-    _run_options(commands["run"])
-    commands["show"].add_argument(
-        "--run", metavar="RUN", help="a committed run in place of the published one"
-    )
-    for name in ("run", "show"):
-        _place_options(commands[name])
-    for command in commands.values():
-        command.add_argument(
-            "--sql",
-            type=Path,
-            metavar="DIR",
-            help="a folder of SQL jobs in place of the project's own",
-        )
+    # A chosen command is not made to wait for the others' modules.
+    chosen = typed[:1] if typed and typed[0] in names else names
+    commands = {name: _add(subparsers, name) for name in chosen}
     if not typed:
         parser.print_help(sys.stderr)
         raise SystemExit(2)
-    if not typed[0].startswith("-") and typed[0] not in commands:
-        parser.error(f"there is no command {typed[0]!r}{nearest(typed[0], commands)}")
     options, extra = parser.parse_known_args(typed)
     if extra:
         commands[options.command].refuse(extra)
-    if "local" in options and options.local is None and options.project is None:
-        folder = os.environ.get("GCP_ACCESSOR_LOCAL")
-        options.local = Path(folder) if folder else None
     return options
+
+
+def _add(subparsers: argparse._SubParsersAction[_Parser], name: str) -> _Parser:
+    module = command(name)
+    about = module.SUMMARY
+    description = f"{about[0].upper()}{about[1:]}."
+    parser = subparsers.add_parser(name, description=description, help=about)
+    module.add_arguments(parser)
+    parser.usage = " ".join(("etl-jobs", name, *parser.positional, "[options]"))
+    return parser
 
 
 class _Parser(argparse.ArgumentParser):
     """Says in one sentence what is wrong; nothing is abbreviated or guessed."""
 
     def __init__(self, **settings: object) -> None:
+        self.positional: list[str] = []
         super().__init__(
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             **settings,  # type: ignore[arg-type]
         )
+
+    def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
+        """Add an argument; those without a dash are named in the usage, the rest are options."""
+        if names and not names[0].startswith("-"):
+            metavar = settings.get("metavar", names[0].upper())
+            optional = settings.get("nargs") in ("?", "*")
+            self.positional.append(f"[{metavar}]" if optional else metavar)
+        return super().add_argument(*names, **settings)
 
     def error(self, message: str) -> NoReturn:
         advice = "" if message.endswith("?") else f"; see {self.prog} --help"
@@ -106,116 +118,3 @@ class _Parser(argparse.ArgumentParser):
             self.error(f"{extra[0]!r} is one name too many")
         known = re.findall(r"--[a-z-]+", self.format_help())
         self.error(f"{self.prog} has no option {option}{nearest(option, known)}")
-
-
-def _run_options(run: argparse.ArgumentParser) -> None:
-    run.add_argument(
-        "--as-of",
-        type=_day,
-        metavar="DATE",
-        help="the last UTC day whose data counts (default: yesterday, the last complete one)",
-    )
-    run.add_argument(
-        "--input",
-        type=_assignment,
-        action="append",
-        default=[],
-        metavar="TABLE=FILE",
-        help="first fill a table from a CSV, NDJSON or Parquet file, also gzipped",
-    )
-    run.add_argument(
-        "--map",
-        type=Path,
-        metavar="FILE",
-        help="YAML that says how the file's columns become the table's",
-    )
-    run.add_argument(
-        "--set",
-        type=_assignment,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a job's parameter, as `etl-jobs plan` lists them",
-    )
-    run.add_argument(
-        "--anchor",
-        metavar="RUN",
-        help="keep the items of this run of `calibrate`, or of the latest, as they are",
-    )
-    run.add_argument(
-        "--max-bytes",
-        type=_size,
-        metavar="SIZE",
-        help="the most one query may read, such as 20GB, in place of the jobs' budgets",
-    )
-
-
-def _place_options(command: argparse.ArgumentParser) -> None:
-    where = command.add_argument_group("where")
-    where.add_argument(
-        "--local",
-        type=Path,
-        metavar="DIR",
-        help="no cloud: DuckDB and buckets in this folder (default: $GCP_ACCESSOR_LOCAL)",
-    )
-    where.add_argument(
-        "--project", metavar="NAME", help="Google Cloud project (default: the credentials')"
-    )
-    where.add_argument(
-        "--dataset",
-        type=_dataset,
-        metavar="NAME",
-        help="BigQuery dataset of the jobs' own tables (default: etl)",
-    )
-    where.add_argument(
-        "--bucket",
-        type=_bucket,
-        metavar="NAME",
-        help="Cloud Storage bucket (default with --local: etl)",
-    )
-    where.add_argument("--location", metavar="NAME", help="where BigQuery runs, such as EU")
-
-
-def _day(text: str) -> date:
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a day; expected YYYY-MM-DD")
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not in the calendar") from None
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise argparse.ArgumentTypeError(f"{text!r} has no value; expected NAME=VALUE")
-    return name, value
-
-
-def _size(text: str) -> int:
-    from gcp_accessor.byte_sizes import parse_bytes
-
-    try:
-        size = parse_bytes(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if size == 0:
-        raise argparse.ArgumentTypeError("nothing can be read within 0 bytes")
-    return size
-
-
-def _dataset(text: str) -> str:
-    if not re.fullmatch(r"\w{1,1024}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a dataset's name; expected letters, digits and _"
-        )
-    return text
-
-
-def _bucket(text: str) -> str:
-    from gcp_accessor.uris import check_bucket
-
-    try:
-        return check_bucket(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,114 @@
+"""Run a job and all it needs, and publish it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from etl_jobs.commands.names import add_job, jobs_of
+from etl_jobs.commands.places import add_place, place_of
+from etl_jobs.commands.settings import add_limits, add_parameters, as_of, settings_of
+from etl_jobs.commands.values import assignment, day
+from etl_jobs.console import rows, say
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from etl_jobs.inputs.mapping import LogMapping
+    from etl_jobs.job import Jobs
+    from etl_jobs.place import Place
+    from etl_jobs.run import Outcome
+
+SUMMARY = "run a job and all it needs, and publish it"
+
+# What a publication says of a run that was made and yet is not the published one.
+_NOT_PUBLISHED = {
+    "held": "kept, but not published: the publication is on hold",
+    "newer is published": "kept, but not published: a later day is",
+}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the job, its inputs and settings, and where it runs."""
+    add_job(parser)
+    parser.add_argument(
+        "--as-of",
+        type=day,
+        metavar="DATE",
+        help="the last UTC day whose data counts (default: yesterday, the last complete one)",
+    )
+    parser.add_argument(
+        "--input",
+        type=assignment,
+        action="append",
+        default=[],
+        metavar="TABLE=FILE",
+        help="first fill a table from a CSV, NDJSON or Parquet file, also gzipped",
+    )
+    parser.add_argument(
+        "--map",
+        type=Path,
+        metavar="FILE",
+        help="YAML that says how the file's columns become the table's",
+    )
+    add_parameters(parser)
+    add_limits(parser)
+    add_place(parser)
+
+
+def run(options: Namespace) -> None:
+    """Run the plan, telling how each job ended.
+
+    Raises:
+        JobError: the first job that fails; those before it stay published.
+    """
+    from etl_jobs.place import open_place
+    from etl_jobs.run import run_plan
+
+    # All that was typed is looked at before anything is touched.
+    day = as_of(options)
+    jobs = jobs_of(options)
+    plan = jobs.plan(options.job)
+    settings = settings_of(options, plan, day)
+    mapping = _mapping(options, jobs)
+    place = place_of(options)
+
+    open_place(place)
+    say(f"as of {day}" + ("" if options.as_of else ", the last complete UTC day"))
+    with place.advice():
+        _load_inputs(options, jobs, mapping, place)
+        for outcome in run_plan(plan, place, settings, max_bytes=options.max_bytes):
+            say_outcome(outcome, place)
+
+
+def say_outcome(outcome: Outcome, place: Place) -> None:
+    """Tell how a job ended, and where its files are."""
+    facts = outcome.manifest.facts
+    state = _NOT_PUBLISHED.get(outcome.state, outcome.state)
+    counted = "" if facts["rows"] is None else f", {rows(facts['rows'])}"
+    say(f"{outcome.job}: {state}{counted} ({outcome.seconds:.1f} s)")
+    for note in facts["metrics"].get("notes", ()):
+        say(f"  {note}")
+    for uri in outcome.files:
+        say(f"  {place.address(uri)}")
+
+
+def _mapping(options: Namespace, jobs: Jobs) -> LogMapping | None:
+    from etl_jobs.errors import Misuse
+    from etl_jobs.inputs.mapping import read_mapping
+
+    if options.map is None:
+        return None
+    if not options.input:
+        raise Misuse("--map says how a file becomes a table; name the file with --input")
+    return read_mapping(options.map, jobs.sources)
+
+
+def _load_inputs(options: Namespace, jobs: Jobs, mapping: LogMapping | None, place: Place) -> None:
+    from etl_jobs.inputs.load import load_input
+
+    for table, path in options.input:
+        loaded = load_input(place.warehouse, table, Path(path), mapping, sources=jobs.sources)
+        say(f"{table}: {rows(loaded.rows)} from {path}")
+        for note in loaded.notes:
+            say(f"  {note}")

@@ -1,0 +1,71 @@
+"""Print what a job has published."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from etl_jobs.commands.names import add_job, jobs_of
+from etl_jobs.commands.places import add_place, local_folder, place_of
+from etl_jobs.console import columns, rows, say
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+SUMMARY = "what a job has published"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the job, one of its runs, and where it is."""
+    add_job(parser)
+    parser.add_argument(
+        "--run", metavar="RUN", help="a committed run in place of the published one"
+    )
+    add_place(parser)
+
+
+def run(options: Namespace) -> None:
+    """Print a run's settings, inputs, figures and files.
+
+    Raises:
+        JobError: nothing is published.
+        CorruptRun: there is no such run, or it is damaged.
+    """
+    from etl_jobs.errors import JobError, Misuse
+
+    job = options.job
+    place = place_of(options)
+    publication = place.store.publication(f"gs://{place.bucket}/{job}")
+    try:
+        manifest = publication.manifest(options.run) if options.run else publication.latest()
+    except ValueError as error:
+        # A name that no run and no job can have.
+        raise Misuse(str(error)) from error
+    if manifest is None:
+        job = jobs_of(options).find(job).name
+        local = local_folder(options)
+        folder = f" of the folder {local}" if local else ""
+        raise JobError(
+            f"{job} has published nothing in gs://{place.bucket}{folder}; run `etl-jobs run {job}` "
+            "first"
+        )
+    facts = manifest.facts
+    metrics = dict(facts["metrics"])
+    notes = metrics.pop("notes", ())
+    made = f"{manifest.created_at:%Y-%m-%d %H:%M:%S} UTC by gcp-accessor {facts['version']}"
+    settings = {name: value for name, value in facts["settings"].items() if name != "as_of"}
+    say(f"{job}, as of {manifest.as_of}")
+    columns(
+        [
+            ("run", manifest.run_id),
+            ("made", made),
+            *((f"set {name}", value) for name, value in settings.items()),
+            *((f"read {name}", version) for name, version in facts["inputs"].items()),
+            *metrics.items(),
+        ],
+        indent="  ",
+    )
+    for note in notes:
+        say(f"  {note}")
+    for file, uri in zip(manifest.files, publication.files(manifest), strict=True):
+        counted = "" if file.rows is None else f", {rows(file.rows)}"
+        say(f"  {place.address(uri)} ({file.size:,} bytes{counted})")
