@@ -30,6 +30,7 @@ def lint(session: nox.Session) -> None:
     session.install(*group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("hadolint", "Dockerfile")
 
 
 @nox.session
@@ -98,6 +99,22 @@ def bench_irt(session: nox.Session) -> None:
     """Calibration beside PyPI's mirt and girth, row by row. `nox -s bench-irt -- --quick`."""
     session.install("-e", ".[all]", *group("bench"))
     session.run("python", "benchmarks/irt.py", *session.posargs)
+
+
+@nox.session(venv_backend="uv")
+def pin(session: nox.Session) -> None:
+    """The versions that the image holds, each with the hashes of its files, taken anew."""
+    build = Path(session.create_tmp()) / "build.in"
+    build.write_text("\n".join(PYPROJECT["build-system"]["requires"]), encoding="utf-8")
+    how = ("--python-version", "3.13", "--generate-hashes", "--no-annotate", "--upgrade")
+    for source, name in (
+        (("pyproject.toml", "--extra", "jobs"), "requirements.txt"),
+        ((str(build),), "build-requirements.txt"),
+    ):
+        session.run(
+            *("uv", "pip", "compile", "--quiet", *source, *how),
+            *("--custom-compile-command", "nox -s pin", "--output-file", f"deploy/{name}"),
+        )
 
 
 @nox.session(venv_backend="none")
