@@ -82,6 +82,10 @@ def _name_columns(tree: exp.Expr) -> exp.Expr:
     return tree
 
 
+# The macros, in DuckDB's SQL, whose values are numbers whatever they are given.
+_NUMBERS = frozenset({"x_multiply", "x_divide"})
+
+
 # --- Node by node -------------------------------------------------------------------------
 
 
@@ -155,7 +159,18 @@ def _divide(node: exp.Expr) -> exp.Expr:
 
 
 def _add(node: exp.Expr) -> exp.Expr:
+    if _is_number(node.this) and _is_number(node.expression):
+        return node
     return macro("x_add", node.this, node.expression)
+
+
+def _is_number(node: exp.Expr) -> bool:
+    """Whether it cannot be a date, so that the macro for those has nothing to decide.
+
+    DuckDB binds a macro's arguments twice, and in a sum of many terms again at every level.
+    """
+    node = node.unnest()
+    return isinstance(node, exp.Add) or (isinstance(node, exp.Anonymous) and node.name in _NUMBERS)
 
 
 def _multiply(node: exp.Expr) -> exp.Expr:
