@@ -10,16 +10,17 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_ROOT
 WORKDIR /build
 # Dependencies before code: this layer is kept until a version changes.
 COPY deploy/requirements.txt deploy/build-requirements.txt deploy/
-RUN python -m venv --without-pip /opt/jobs \
-    && python -m pip install --require-hashes -r deploy/build-requirements.txt \
-    && python -m pip --python /opt/jobs/bin/python install --require-hashes -r deploy/requirements.txt
+RUN python -m venv /opt/build \
+    && python -m venv --without-pip /opt/jobs \
+    && /opt/build/bin/pip install --require-hashes -r deploy/build-requirements.txt \
+    && /opt/build/bin/pip --python /opt/jobs/bin/python install --require-hashes -r deploy/requirements.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY gcp_accessor gcp_accessor
 COPY etl_jobs etl_jobs
 COPY sql sql
 # Compiled by content, not by time: a container that starts compiles nothing, and writes nothing.
-RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
-    && python -m pip --python /opt/jobs/bin/python install --no-deps dist/*.whl \
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+    && /opt/build/bin/pip --python /opt/jobs/bin/python install --no-deps dist/*.whl \
     && /opt/jobs/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/jobs/lib
 
 FROM python:${PYTHON}

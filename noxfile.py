@@ -106,13 +106,14 @@ def pin(session: nox.Session) -> None:
     """The versions that the image holds, each with the hashes of its files, taken anew."""
     build = Path(session.create_tmp()) / "build.in"
     build.write_text("\n".join(PYPROJECT["build-system"]["requires"]), encoding="utf-8")
-    how = ("--python-version", "3.13", "--generate-hashes", "--no-annotate", "--upgrade")
+    how = ("--python-version", "3.13", "--python-platform", "x86_64-manylinux_2_28")
     for source, name in (
         (("pyproject.toml", "--extra", "jobs"), "requirements.txt"),
         ((str(build),), "build-requirements.txt"),
     ):
         session.run(
-            *("uv", "pip", "compile", "--quiet", *source, *how),
+            *("uv", "pip", "compile", "--quiet", "--upgrade", *source, *how),
+            *("--generate-hashes", "--no-annotate"),
             *("--custom-compile-command", "nox -s pin", "--output-file", f"deploy/{name}"),
         )
 
