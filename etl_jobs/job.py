@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # The jobs whose end is Python. Each module has `QUERIES`, that it reads; `STEPS`, queries over
 # tables of its own; `PARAMETERS`; `OUTPUT`, a `Query` without SQL that describes its table, or
 # None; `settle`, which makes settings definite; and `produce`.
-PYTHON_JOBS = {"calibrate": "etl_jobs.calibrate.job"}
+PYTHON_JOBS = {"calibrate": "etl_jobs.calibrate.job", "monitor": "etl_jobs.monitor.job"}
 
 
 def sql_folder() -> Path:

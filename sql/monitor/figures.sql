@@ -21,6 +21,8 @@ columns:
   subject_answers_psi_by_chance: FLOAT64, what chance alone would be expected to make it
   item_answers_psi: FLOAT64, the same of items
   item_answers_psi_by_chance: FLOAT64, the same of items
+  subjects_psi: FLOAT64, what is above chance of the subjects' PSI
+  items_psi: FLOAT64, what is above chance of the items' PSI
   subjects_moved: INT64 NOT NULL, subjects whose share of right answers has moved
   items_moved: INT64 NOT NULL, items whose share of right answers has moved
 byte_budget: 50 GB
@@ -91,6 +93,22 @@ SELECT
   ROUND(moves.subject_answers_psi_by_chance, 9) AS subject_answers_psi_by_chance,
   ROUND(moves.item_answers_psi, 9) AS item_answers_psi,
   ROUND(moves.item_answers_psi_by_chance, 9) AS item_answers_psi_by_chance,
+  ROUND(
+    IF(
+      moves.subject_answers_psi > moves.subject_answers_psi_by_chance,
+      moves.subject_answers_psi - moves.subject_answers_psi_by_chance,
+      0.0 * moves.subject_answers_psi
+    ),
+    9
+  ) AS subjects_psi,
+  ROUND(
+    IF(
+      moves.item_answers_psi > moves.item_answers_psi_by_chance,
+      moves.item_answers_psi - moves.item_answers_psi_by_chance,
+      0.0 * moves.item_answers_psi
+    ),
+    9
+  ) AS items_psi,
   moves.subjects_moved,
   moves.items_moved
 FROM moves

@@ -1,0 +1,1 @@
+"""Whether the published numbers still hold for the answers that come in."""
