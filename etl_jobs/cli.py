@@ -1,15 +1,18 @@
-"""etl-jobs: list, plan, run and show the jobs."""
+"""etl-jobs: the jobs listed, planned, run and shown."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING
 
 from etl_jobs.console import complain
 from etl_jobs.options import command, parse
+from etl_jobs.stopping import heard, told
 
 # Nothing heavy here: `--help` answers before the engines are imported.
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Sequence
 
 # Every command, in the order of --help. Each is a module of `etl_jobs.commands`.
@@ -22,23 +25,39 @@ COMMANDS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 failed, 2 misused, 130 stopped."""
-    options = parse(COMMANDS, arguments)
-    from etl_jobs.errors import Misuse
-    from etl_jobs.failure import explain
+    """Run one command and return its exit code, one of `etl_jobs.failure.ExitCode`."""
+    with heard():
+        try:
+            return _run(parse(COMMANDS, arguments))
+        # BaseException: a signal is raised as one, and what hears it may make another error of it.
+        except BaseException:
+            which = told()
+            if which is None:
+                raise
+            return _stopped(which)
+
+
+def _run(options: Namespace) -> int:
+    from etl_jobs.failure import exit_code, explain
 
     try:
         command(options.command).run(options)
-    except KeyboardInterrupt:
-        complain("stopped; what was not finished was not published")
-        return 130
     except Exception as error:
         sentence = explain(error)
-        if sentence is None:
+        if told() is not None or sentence is None:
             raise
         complain(sentence)
-        return 2 if isinstance(error, Misuse) else 1
+        return exit_code(error)
     return 0
+
+
+def _stopped(which: signal.Signals) -> int:
+    """Say how much is lost, and return what a shell makes of a process that a signal ended."""
+    if which is signal.SIGTERM:
+        complain("told to end (SIGTERM); run again, it goes on where it was")
+    else:
+        complain("stopped; what was not finished was not published")
+    return 128 + which
 
 
 if __name__ == "__main__":

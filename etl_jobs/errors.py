@@ -29,6 +29,18 @@ class CalibrationError(JobError):
     """The item parameters cannot be trusted."""
 
 
+class TryAgain(JobError):
+    """Nothing is wrong with the job: somebody was in its way. Run again, it may well succeed."""
+
+
+class Terminated(BaseException):
+    """The process was told to end, and nothing is given up: the next attempt goes on from here.
+
+    As KeyboardInterrupt, it is no error that anything but the command itself should catch. Unlike
+    on that, jobs in the warehouse are not cancelled.
+    """
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for a misspelt name, or "" where nothing is near."""
     by_fold = {each.casefold(): each for each in known}

@@ -19,6 +19,14 @@ examples:
   etl-jobs run calibrate --local demo --input raw.answers=examples/lsat6.csv.gz
   etl-jobs run calibrate --project my-project --bucket my-bucket --as-of 2026-03-31
   etl-jobs show calibrate --local demo
+
+exit codes:
+  0    done: published, or there already
+  1    failed, and would fail again
+  2    misused: what was typed means nothing
+  75   failed for a reason that may pass: run it again
+  130  stopped by Ctrl-C, its jobs in the warehouse cancelled
+  143  stopped by SIGTERM, its jobs in the warehouse left to the next attempt
 """
 
 

@@ -24,6 +24,7 @@ from etl_jobs.errors import JobError, Misuse
 from etl_jobs.nodes import widened
 from etl_jobs.output_table import OutputTable
 from etl_jobs.product import Work
+from etl_jobs.stopping import heed
 from gcp_accessor.errors import CostLimitExceeded
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ def run_plan(
     # Looked up once: jobs that read one table describe the same rows of it.
     versions: dict[str, str] = {}
     for job in plan:
+        heed()
         started = time.monotonic()
         for table in job.reads:
             if table not in versions:
@@ -225,7 +227,7 @@ class _Attempt:
         if manifest is None:
             results = {query.name: staging.result} if staging.result else {}
             manifest = self._commit(staging.rows, results, metrics, _facts_of(query, staging))
-        return manifest, self.run.publish()
+        return manifest, self._publish()
 
     def python_job(self, module: str) -> tuple[Manifest, str]:
         """Publish what the job's module makes of the rows of its queries."""
@@ -235,7 +237,7 @@ class _Attempt:
         if manifest and (self._is_done(table, manifest) if table else self.run.is_published()):
             return manifest, "nothing to do"
         if manifest and not table:
-            return manifest, self.run.publish()
+            return manifest, self._publish()
         results: dict[str, QueryResult] = {}
         product: Product = import_module(module).produce(self._work(results))
         rows, more = None, {}
@@ -251,7 +253,11 @@ class _Attempt:
                 )
             metrics = {**product.metrics, "notes": list(product.notes)}
             manifest = self._commit(rows, results, metrics, more)
-        return manifest, self.run.publish()
+        return manifest, self._publish()
+
+    def _publish(self) -> str:
+        heed()
+        return self.run.publish()
 
     def _work(self, results: dict[str, QueryResult]) -> Work:
         """Return what a Python job starts from; the queries that it runs are noted."""
