@@ -7,7 +7,7 @@ tables through queries of its own. Order comes from the tables that the SQL read
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
@@ -18,13 +18,14 @@ from etl_jobs.contract import JobParameter, Query, read_query
 from etl_jobs.errors import ContractError, JobError, Misuse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from etl_jobs.sources import Source
 
 # The jobs whose end is Python. Each module has `QUERIES`, that it reads; `STEPS`, queries over
 # tables of its own; `PARAMETERS`; `OUTPUT`, a `Query` without SQL that describes its table, or
-# None; `settle`, which makes settings definite; and `produce`.
+# None; `settle`, which makes settings definite; and `produce`. It may have `OPTIONAL`, queries that
+# are read only if a parameter asks for them.
 PYTHON_JOBS = {"calibrate": "etl_jobs.calibrate.job", "monitor": "etl_jobs.monitor.job"}
 
 
@@ -33,6 +34,15 @@ def sql_folder() -> Path:
     package = Path(__file__).parent
     installed = package / "sql"
     return installed if installed.is_dir() else package.parent / "sql"
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalQuery:
+    """A query over sources that a Python job reads unless a parameter has a certain value."""
+
+    query: Query
+    parameter: str
+    unless: str
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,7 @@ class Job:
         module: The import name of a Python job, otherwise None.
         steps: A Python job's queries over tables that it makes for itself.
         table: The contract of the table that the job makes; None if it makes none.
+        optional: A Python job's queries that only some settings ask for.
     """
 
     name: str
@@ -53,6 +64,7 @@ class Job:
     module: str | None = None
     steps: tuple[Query, ...] = ()
     table: Query | None = None
+    optional: tuple[OptionalQuery, ...] = ()
 
     @property
     def output(self) -> str | None:
@@ -63,6 +75,11 @@ class Job:
     def reads(self) -> tuple[str, ...]:
         """The tables that its SQL reads, sorted."""
         return tuple(sorted({table for query in self.queries for table in query.reads}))
+
+    def as_asked(self, settings: Mapping[str, object]) -> Job:
+        """Return the job with all the queries that it reads under these settings."""
+        asked = [each.query for each in self.optional if settings[each.parameter] != each.unless]
+        return replace(self, queries=(*self.queries, *asked), optional=())
 
 
 class Jobs:
@@ -124,7 +141,8 @@ class Jobs:
     def _python_job(self, name: str) -> Job | None:
         """Return the job of a module, or None in a folder that holds none of its queries."""
         module = import_module(PYTHON_JOBS[name])
-        needed = (*module.QUERIES, *module.STEPS)
+        optional = getattr(module, "OPTIONAL", {})
+        needed = (*module.QUERIES, *module.STEPS, *optional)
         missing = [query for query in needed if query not in self.queries]
         if len(missing) == len(needed):
             return None
@@ -134,7 +152,14 @@ class Jobs:
         description = " ".join((module.__doc__ or "").partition("\n\n")[0].split())
         steps = tuple(self.queries[query] for query in module.STEPS)
         return Job(
-            name, description, queries, module.PARAMETERS, module.__name__, steps, module.OUTPUT
+            name,
+            description,
+            queries,
+            module.PARAMETERS,
+            module.__name__,
+            steps,
+            module.OUTPUT,
+            tuple(OptionalQuery(self.queries[query], *when) for query, when in optional.items()),
         )
 
     def find(self, name: str) -> Job:
@@ -175,9 +200,12 @@ class Jobs:
 
     def _refuse_unknown(self, job: Job, makers: Iterable[str | None]) -> None:
         known = {*makers, *self.sources}
-        for query in job.queries:
+        # Whether an optional query is read is known only later: no job can be waited for.
+        needed = [(query, known) for query in job.queries]
+        needed += [(each.query, {*self.sources}) for each in job.optional]
+        for query, tables in needed:
             for table in query.reads:
-                if table not in known:
+                if table not in tables:
                     near = difflib.get_close_matches(table, [n for n in known if n], n=1)
                     hint = f"; did you mean {near[0]}?" if near else ""
                     raise ContractError(
