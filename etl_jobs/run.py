@@ -111,6 +111,7 @@ def run_plan(
     for job in plan:
         if job.module:
             settings = import_module(job.module).settle(settings, place)
+    plan = [job.as_asked(settings) for job in plan]
     # Looked up once: jobs that read one table describe the same rows of it.
     versions: dict[str, str] = {}
     for job in plan:
