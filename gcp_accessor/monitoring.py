@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from gcp_accessor.accessor import Progress
     from gcp_accessor.backends import Task
+    from gcp_accessor.job_metrics import Figure
 
 # Monitoring takes an hour more, of which a clock that is wrong may use up some.
 _OLDEST = timedelta(hours=24)
@@ -321,7 +322,7 @@ class MonitoringAccessor(Accessor[MetricsBackend]):
 
     def _write_job(
         self,
-        figures: Mapping[str, object],
+        figures: Sequence[Figure],
         labels: Mapping[str, str],
         problems: list[str],
     ) -> None:
@@ -330,12 +331,13 @@ class MonitoringAccessor(Accessor[MetricsBackend]):
         now = datetime.now(UTC)
         task = replace(self._task, task_id=f"{self._task.task_id}/{next(self._blocks)}")
         points = []
-        for name, value in figures.items():
+        for figure in figures:
+            value = figure.value
             many = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
             kind: MetricKind = "distribution" if many else "gauge"
-            unit = "s" if name == "seconds" else None
             try:
-                point = self._point(f"job/{name}", value, labels, kind, unit, now)
+                both = {**check_labels(figure.labels), **labels}
+                point = self._point(f"job/{figure.name}", value, both, kind, figure.unit, now)
             except (TypeError, ValueError) as error:
                 problems.append(str(error))
             else:

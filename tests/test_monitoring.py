@@ -389,6 +389,7 @@ def test_a_job_succeeds_while_monitoring_is_down_and_logs_once(
     assert (record.name, record.levelno) == ("gcp_accessor", logging.WARNING)
     assert "of the job 'calibrate', metrics were not written" in record.message
     assert "a fault of the test's" in record.message
+    assert "a fault of the test's" in str(job.failure)
 
 
 def test_a_job_that_fails_while_monitoring_is_down_fails_with_its_own_error(

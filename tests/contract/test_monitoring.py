@@ -375,6 +375,37 @@ def test_a_job_writes_its_success_its_seconds_and_what_it_recorded(
     assert (record["job"], record["exam"]) == ("calibrate", "algebra")
 
 
+def test_a_job_writes_figures_with_units_and_labels_of_their_own(
+    metrics: MonitoringAccessor, now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    with metrics.job("clean", {"exam": "algebra"}) as job:
+        job.add("rows/dropped", 25, {"reason": "no time"}, unit="1")
+        job.add("rows/dropped", 75, {"reason": "not scored", "job": "another"}, unit="1")
+        job.add("bytes", None, unit="By")
+
+    records = metrics.read("job/rows/dropped", since=now)
+    found = {(each["reason"], each["value"], each["job"], each["exam"]) for each in records}
+    assert found == {("no time", 25, "clean", "algebra"), ("not scored", 75, "clean", "algebra")}
+    with pytest.raises(NotFound):
+        values(metrics, "job/bytes")
+    assert caplog.records == []
+
+
+def test_a_figure_that_cannot_be_written_leaves_the_others(
+    metrics: MonitoringAccessor, caplog: pytest.LogCaptureFixture
+) -> None:
+    with metrics.job("calibrate") as job:
+        job.add("rows", 3, {"No": "label"})
+        job.add("loss", 0.5)
+        job.add("seconds", 3)
+
+    assert figures(metrics, "success", "loss") == {"success": [1], "loss": [0.5]}
+    [record] = caplog.records
+    assert "'No'" in record.message
+    assert "'seconds' is measured" in record.message
+    assert job.failure is None
+
+
 @pytest.mark.parametrize(
     "error", [ValueError("of the job"), KeyboardInterrupt(), SystemExit(3), SystemExit("no")]
 )
