@@ -58,9 +58,11 @@ def check_rows(
         if count
     ]
     if violations:
-        raise ContractError(
+        error = ContractError(
             f"{query.name} breaks its contract, so nothing was published: {', '.join(violations)}"
         )
+        error.violations = counts
+        raise error
     return rows, counts
 
 

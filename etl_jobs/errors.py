@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 class JobError(Exception):
@@ -22,7 +23,13 @@ class InputError(JobError):
 
 
 class ContractError(JobError):
-    """Rows break the contract in the query's header. Nothing was published."""
+    """Rows break the contract in the query's header. Nothing was published.
+
+    Attributes:
+        violations: Check -> rows that break it; empty if it is something else that is wrong.
+    """
+
+    violations: Mapping[str, int] = MappingProxyType({})
 
 
 class CalibrationError(JobError):

@@ -65,17 +65,18 @@ class Staging:
         sql = select(*columns).from_(quoted_table(self.name)).order_by(*order)
         return self._warehouse.query(sql.sql(dialect="bigquery"))
 
-    def summary(self) -> list[str]:
-        """Return what the rows count in lines for a person, the most frequent first."""
+    def summary(self) -> dict[str, object]:
+        """Return what the rows count, as `counts` and as `notes` for a person, largest first."""
         query = self._query
         label, count = query.labels[0], query.counts[0]
         counts = [(int(str(row[count])), str(row[label])) for row in self.ordered()]
         if not counts:
-            return [f"no {query.summary}"]
+            return {"notes": [f"no {query.summary}"], "counts": {}}
         counts.sort(key=lambda each: -each[0])
         total = f"{sum(number for number, _ in counts):,}"
         parts = [f"{number:>{len(total)},} {name}" for number, name in counts]
-        return [f"{total} {query.summary}:", *(f"  {part}" for part in parts)]
+        notes = [f"{total} {query.summary}:", *(f"  {part}" for part in parts)]
+        return {"notes": notes, "counts": {name: number for number, name in counts}}
 
 
 class OutputTable:

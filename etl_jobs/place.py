@@ -12,21 +12,28 @@ from etl_jobs.errors import JobError, Misuse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gcp_accessor import BigQueryAccessor, CloudStorageAccessor
+    from gcp_accessor import BigQueryAccessor, CloudStorageAccessor, MonitoringAccessor
 
 # What the names mean when none is given. In a folder these are made by themselves.
 DATASET = "etl"
 LOCAL_BUCKET = "etl"
 _RAW_DATASET = "raw"
+# A run waits no longer for Monitoring, for each of its jobs.
+_MONITORING_SECONDS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A warehouse with its default dataset, and a bucket."""
+    """A warehouse with its default dataset, a bucket, and where runs write their metrics.
+
+    Attributes:
+        metrics: None where nothing is to be measured.
+    """
 
     warehouse: BigQueryAccessor
     store: CloudStorageAccessor
     bucket: str
+    metrics: MonitoringAccessor | None = None
 
     def address(self, uri: str) -> str:
         """Return where a person finds an object: in a folder, a file to open."""
@@ -63,7 +70,8 @@ def name_place(
     Raises:
         Misuse: there is no bucket to write to, or both a folder and a project.
     """
-    from gcp_accessor import BigQueryAccessor, CloudStorageAccessor
+    from etl_jobs.telemetry.metrics import PREFIX
+    from gcp_accessor import BigQueryAccessor, CloudStorageAccessor, MonitoringAccessor
 
     if local is not None and project is not None:
         raise Misuse(
@@ -74,7 +82,9 @@ def name_place(
     warehouse = BigQueryAccessor(
         project, dataset=dataset or DATASET, location=location, local=local
     )
-    return Place(warehouse, CloudStorageAccessor(project, local=local), bucket or LOCAL_BUCKET)
+    store = CloudStorageAccessor(project, local=local)
+    metrics = MonitoringAccessor(project, local=local, prefix=PREFIX, timeout=_MONITORING_SECONDS)
+    return Place(warehouse, store, bucket or LOCAL_BUCKET, metrics)
 
 
 def open_place(place: Place) -> None:

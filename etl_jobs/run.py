@@ -221,7 +221,7 @@ class _Attempt:
         if manifest and self._is_done(table, manifest):
             return manifest, "nothing to do"
         with table.staged(self.run.as_of, partial(self._query, query)) as staging:
-            metrics = {"notes": staging.summary()} if query.summary else {}
+            metrics = staging.summary() if query.summary else {}
             if manifest is None:
                 self._write_rows(query, staging)
             self._replace_day(table, staging)

@@ -64,6 +64,7 @@ def run(options: Namespace) -> None:
     """
     from etl_jobs.place import open_place
     from etl_jobs.run import run_plan
+    from etl_jobs.telemetry.runs import measured
 
     # All that was typed is looked at before anything is touched.
     day = as_of(options)
@@ -77,7 +78,8 @@ def run(options: Namespace) -> None:
     say(f"as of {day}" + ("" if options.as_of else ", the last complete UTC day"))
     with place.advice():
         _load_inputs(options, jobs, mapping, place)
-        for outcome in run_plan(plan, place, settings, max_bytes=options.max_bytes):
+        outcomes = run_plan(plan, place, settings, max_bytes=options.max_bytes)
+        for outcome in measured(outcomes, plan, place):
             say_outcome(outcome, place)
 
 

@@ -51,6 +51,8 @@ def run(options: Namespace) -> None:
     facts = manifest.facts
     metrics = dict(facts["metrics"])
     notes = metrics.pop("notes", ())
+    # The notes say the same.
+    metrics.pop("counts", None)
     made = f"{manifest.created_at:%Y-%m-%d %H:%M:%S} UTC by gcp-accessor {facts['version']}"
     settings = {name: value for name, value in facts["settings"].items() if name != "as_of"}
     say(f"{job}, as of {manifest.as_of}")

@@ -6,12 +6,11 @@ A metric's whole type is `custom.googleapis.com/etl/job/<name>`, and each has th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 # The first part of every metric's name, under `custom.googleapis.com/`.
 PREFIX = "etl"
 
-Of = Literal["every run", "calibrate", "monitor"]
+EVERY_RUN = "every run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class Metric:
         unit: As Monitoring writes it.
         about: What it says, in a few words.
         labels: What tells its series apart, besides `job`.
-        of: Whose runs write it.
+        of: The job whose runs write it, or every run.
         figure: The name under which a manifest's metrics hold it; "" for one that does not come
             from there.
         below: An alert is due below it.
@@ -36,7 +35,7 @@ class Metric:
     unit: str
     about: str
     labels: tuple[str, ...] = ()
-    of: Of = "every run"
+    of: str = EVERY_RUN
     figure: str = ""
     below: float | None = None
     above: float | None = None
@@ -74,6 +73,8 @@ _RUN = (
         "1",
         "rows of the raw log that a rule of cleaning leaves out",
         labels=("reason",),
+        of="answers/rejected",
+        figure="counts",
     ),
     Metric(
         "as_of_age",
