@@ -775,6 +775,47 @@ def test_a_held_warehouse_is_waited_for_and_then_named(
     assert warehouse.datasets() == ["d"]
 
 
+def test_a_statement_holds_as_much_in_memory_as_it_may_and_the_rest_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GCP_ACCESSOR_LOCAL_MEMORY", "100 MB")
+    warehouse = DuckDBWarehouse(tmp_path)
+    numbers = "UNNEST(GENERATE_ARRAY(1, 2000000)) AS n"
+
+    # Sorted it is 200 MB, twice what may be held.
+    rows = run(
+        warehouse,
+        f"SELECT n FROM (SELECT n, REPEAT('x', 100) AS x FROM {numbers}) QUALIFY "
+        "ROW_NUMBER() OVER (PARTITION BY x ORDER BY n DESC) <= 2 ORDER BY n",
+    )
+
+    assert rows == [[1_999_999], [2_000_000]]
+
+
+def test_a_statement_that_fits_nowhere_is_refused_with_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GCP_ACCESSOR_LOCAL_MEMORY", "20 MB")
+    warehouse = DuckDBWarehouse(tmp_path)
+
+    with pytest.raises(BadRequest, match="Resources exceeded") as caught:
+        run(
+            warehouse,
+            "SELECT ARRAY_LENGTH(ARRAY_AGG(n)) FROM UNNEST(GENERATE_ARRAY(1, 5000000)) AS n",
+        )
+
+    assert "GCP_ACCESSOR_LOCAL_MEMORY" in caught.value.__notes__[0]
+
+
+def test_a_size_that_is_none_is_told_with_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GCP_ACCESSOR_LOCAL_MEMORY", "much")
+
+    with pytest.raises(ValueError, match="GCP_ACCESSOR_LOCAL_MEMORY is wrong: 'much'"):
+        DuckDBWarehouse(tmp_path)
+
+
 def test_ctrl_c_stops_a_query(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
     process = start(tmp_path, f"print('go', flush=True)\nwarehouse.run(Statement({ENDLESS!r}))")
     assert process.stdout is not None

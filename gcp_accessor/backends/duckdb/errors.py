@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+MEMORY_VARIABLE = "GCP_ACCESSOR_LOCAL_MEMORY"
 _UNSUPPORTED = "UNSUPPORTED: "
 _NO_SIGNATURE = re.compile(
     r"Macro (?:gs|x)_(safe_)?((?:cast_)?\w+)\(\) does not support the supplied arguments"
@@ -47,6 +48,11 @@ def google_errors() -> Iterator[None]:
     except statement_errors as error:
         # DuckDB's own words are about SQL that the caller has never seen.
         raise translated(error) from None
+    except duckdb.OutOfMemoryException as error:
+        # As BigQuery says it, which has no memory without an end either.
+        exceeded = BadRequest(f"Resources exceeded during query execution: {_first_line(error)}")
+        exceeded.add_note(f"Set {MEMORY_VARIABLE} to more, such as 4 GB, or ask for less at once.")
+        raise exceeded from None
 
 
 @contextmanager
@@ -60,7 +66,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (duckdb.IOException, duckdb.TransactionException) as error:
-        text = re.sub(r"^[A-Z]\w* Error: ", "", str(error)).split("\n")[0]
+        text = _first_line(error)
         # A commit that cannot be written is told as the end of its transaction.
         if isinstance(error, duckdb.TransactionException) and "commit: Could not" not in text:
             raise
@@ -72,6 +78,10 @@ def disk_errors(path: Path) -> Iterator[None]:
         if isinstance(error, duckdb.InterruptException) or str(error) == "Query interrupted":
             raise KeyboardInterrupt from error
         raise
+
+
+def _first_line(error: Exception) -> str:
+    return re.sub(r"^[A-Z][\w ]*? Error: ", "", str(error)).split("\n")[0]
 
 
 def translated(error: Exception) -> Exception:
