@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etl_jobs.irt.answers.blocks import mean_at_answers
-from etl_jobs.irt.answers.products import cross_product, product
-from etl_jobs.irt.answers.spans import cached_spans, spans
+from etl_jobs.irt.answers.spans import cached_spans
 from etl_jobs.irt.estimation.expectation import Sums, posterior
 from etl_jobs.irt.estimation.strands import in_strands
 from etl_jobs.irt.model.curves import ItemParameters, outcome_scores, probability_curvature
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from etl_jobs.irt.answers.blocks import Block
     from etl_jobs.irt.answers.patterns import Patterns
     from etl_jobs.irt.model.models import FloatArray, ItemTables
@@ -34,8 +35,6 @@ _SMALLEST = 1e-30
 # Above this share of answered cells a dense product beats one answer after the other.
 _DENSE_SHARE = 0.25
 _STRANDS = 4
-# Numbers held at once.
-_BUFFER = 4_000_000
 
 
 Strand = Sequence[tuple[slice, "Block"]]
@@ -47,6 +46,47 @@ class Sample(NamedTuple):
     patterns: Patterns
     blocks: Sequence[Block]
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether everybody answered everything."""
+        return len(self.patterns.code) == len(self.patterns) * self.patterns.items
+
+    def strands(self) -> list[Strand]:
+        """Each block and which of the patterns it holds, dealt out for threads.
+
+        The same strands however many threads there are.
+        """
+        end = np.cumsum([len(block.count) for block in self.blocks])
+        places = [
+            (slice(int(last) - len(block.count), int(last)), block)
+            for last, block in zip(end, self.blocks, strict=True)
+        ]
+        return [places[strand::_STRANDS] for strand in range(min(_STRANDS, len(places)))]
+
+
+class Given(NamedTuple):
+    """Answers as a table.
+
+    Attributes:
+        right: 1 where an answer is right, shape (patterns, items).
+        answered: 1 where there is one, shape (patterns, items); None where there is everywhere.
+    """
+
+    right: FloatArray
+    answered: FloatArray | None
+
+    @classmethod
+    def of(cls, patterns: Patterns, rows: slice) -> Given:
+        """The answers of some patterns."""
+        row, code = _answers(patterns, rows)
+        shape = (rows.stop - rows.start, patterns.items)
+        if len(code) == shape[0] * shape[1]:
+            return cls((code.reshape(shape) & 1).astype(np.float64), None)
+        right, answered = np.zeros((2, *shape))
+        right[row, code >> 1] = code & 1
+        answered[row, code >> 1] = 1.0
+        return cls(right, answered)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
@@ -54,10 +94,12 @@ class Group:
 
     Attributes:
         sample: Its answers.
-        grid: Standard normal.
+        grid: Standard normal, and as coarse as posterior covariances allow.
         ability: What the grid's nodes are for this group, shape (nodes,).
         tables: The items at these.
-        scores: Derivatives of the log-probabilities, shape (columns, items, 2, nodes).
+        wrong: Derivatives of the log-probability of a wrong answer, (columns, items, nodes).
+        gain: By how much more that of a right one grows, (columns, items, nodes); where curves
+            run from 0 to 1 it is the same for all items, and held once, (columns, 1, nodes).
         person_score: Derivatives of the log-density of ability by the group's mean and the
             logarithm of its deviation, shape (2, nodes).
         complete: The items' complete-data information, shape (items, columns, columns).
@@ -69,7 +111,8 @@ class Group:
     grid: Grid
     ability: FloatArray
     tables: ItemTables
-    scores: FloatArray
+    wrong: FloatArray
+    gain: FloatArray
     person_score: FloatArray
     complete: FloatArray
     bend: FloatArray
@@ -85,23 +128,55 @@ class Group:
         sample: Sample,
         sums: Sums,
         grid: Grid,
+        quick: Grid,
     ) -> Group:
-        """The group with this mean and deviation."""
+        """The group with this mean and deviation.
+
+        The sums are those on the first grid; what is not seen of the abilities is found on the
+        second.
+        """
         ability = mean + deviation * grid.nodes
-        scores = outcome_scores(ability, parameters, columns)
-        squares, bend = _information(sums, scores, ability, parameters)
+        squares, bend = _information(sums, ability, parameters, columns)
         persons = float(sample.patterns.count.sum())
+        ability = mean + deviation * quick.nodes
+        wrong, right = np.moveaxis(outcome_scores(ability, parameters, columns), 2, 0)
+        is_plain = columns == 2 and np.all(parameters.lower == 0) and np.all(parameters.upper == 1)
         return cls(
             sample=sample,
-            grid=grid,
+            grid=quick,
             ability=ability,
             tables=parameters.tables(ability),
-            scores=scores,
-            person_score=np.stack((grid.nodes / deviation, grid.nodes**2 - 1)),
+            wrong=np.ascontiguousarray(wrong),
+            gain=(right - wrong)[:, :1] if is_plain else right - wrong,
+            person_score=np.stack((quick.nodes / deviation, quick.nodes**2 - 1)),
             complete=squares + bend,
             bend=bend,
             person_information=np.diag([persons / deviation**2, 2 * persons]),
         )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all curves run from 0 to 1."""
+        return bool(self.gain.shape[1] < self.wrong.shape[1])
+
+    def posteriors(self, strand: Strand) -> Iterator[tuple[slice, Block, FloatArray]]:
+        """For each block its patterns, itself, and their probabilities of the nodes."""
+        for rows, block in strand:
+            yield rows, block, posterior(block, self.tables, self.grid)[0]
+
+    def scores(self, given: Given, weight: FloatArray) -> Iterator[FloatArray]:
+        """For each column the scores of each item, summed over nodes, shape (patterns, items).
+
+        Args:
+            given: The answers.
+            weight: Of the nodes, shape (patterns, nodes).
+        """
+        for wrong, gain in zip(self.wrong, self.gain, strict=True):
+            score = weight @ wrong.T
+            if given.answered is not None:
+                score *= given.answered
+            score += given.right * (weight @ gain.T)
+            yield score
 
     def own_squares(self) -> FloatArray:
         """Squares of each person's expected score for each item, (items, columns, columns)."""
@@ -111,11 +186,11 @@ class Group:
 
         def strand_squares(strand: Strand) -> FloatArray:
             total = np.zeros_like(self.complete)
-            for rows, block in strand:
-                total += squares(rows, posterior(block, self.tables, self.grid)[0])
+            for rows, _, weight in self.posteriors(strand):
+                total += squares(rows, weight)
             return total
 
-        return _added(in_strands(strand_squares, self._dealt()))
+        return added(in_strands(strand_squares, self.sample.strands()))
 
     def missing(self, items: FloatArray, persons: FloatArray) -> tuple[FloatArray, FloatArray]:
         """What not seeing the abilities costs along some directions.
@@ -128,14 +203,14 @@ class Group:
             The covariances of the directions' scores with those of every item and with those
             of mean and log deviation, in the shapes of the arguments.
         """
+        scores = np.stack((self.wrong, self.wrong + self.gain), axis=2)
         # What a direction adds to the log-probability of each outcome at each node.
-        outcome = np.einsum("mic,cion->mion", items, self.scores)
+        outcome = np.einsum("mic,cion->mion", items, scores)
         alike = persons @ self.person_score
 
         def strand_tallies(strand: Strand) -> tuple[FloatArray, FloatArray]:
             tallies, masses = np.zeros_like(outcome), np.zeros_like(alike)
-            for _, block in strand:
-                weight, _ = posterior(block, self.tables, self.grid)
+            for _, block, weight in self.posteriors(strand):
                 for direction in range(len(items)):
                     score = block.total(outcome[direction])
                     score += alike[direction]
@@ -146,86 +221,28 @@ class Group:
                     masses[direction] += score.sum(axis=0)
             return tallies, masses
 
-        parts = in_strands(strand_tallies, self._dealt())
-        tallies, masses = map(_added, zip(*parts, strict=True))
-        return np.einsum("cion,mion->mic", self.scores, tallies), masses @ self.person_score.T
-
-    def joint_missing(self) -> FloatArray:
-        """What not seeing the abilities costs, between all parameters of items and this group.
-
-        The last two are mean and log deviation; shape (items * columns + 2, the same).
-        """
-        columns, items = self.scores.shape[:2]
-        size = items * columns + 2
-        step = max(1, _BUFFER // (size * len(self.ability)))
-
-        def strand_products(strand: Strand) -> FloatArray:
-            total = np.zeros((size, size))
-            for rows, block in strand:
-                weight, _ = posterior(block, self.tables, self.grid)
-                for part in spans(len(weight), step):
-                    each = self._deviations(
-                        slice(rows.start + part.start, rows.start + part.stop), weight[part]
-                    )
-                    total += cross_product(each, each)
-            return total
-
-        return _added(in_strands(strand_products, self._dealt()))
-
-    def _deviations(self, rows: slice, weight: FloatArray) -> FloatArray:
-        """How patterns' scores at each node depart from their posterior means.
-
-        Each row is scaled by the root of its weight, so that products are covariances; shape
-        (patterns * nodes, items * columns + 2).
-        """
-        columns, items = self.scores.shape[:2]
-        row, code = _answers(self.sample.patterns, rows.start, rows.stop)
-        score = np.zeros((*weight.shape, items * columns + 2))
-        for column, table in enumerate(self.scores):
-            score[row, :, columns * (code >> 1) + column] = table[code >> 1, code & 1]
-        score[:, :, -2:] = self.person_score.T
-        score -= np.einsum("pk,pkm->pm", weight, score)[:, np.newaxis]
-        count = self.sample.patterns.count[rows, np.newaxis]
-        score *= np.sqrt(weight * count)[:, :, np.newaxis]
-        return score.reshape(-1, items * columns + 2)
-
-    def _places(self) -> Strand:
-        """Each block, and which of the patterns it holds."""
-        end = np.cumsum([len(block.count) for block in self.sample.blocks])
-        return [
-            (slice(int(last) - len(block.count), int(last)), block)
-            for last, block in zip(end, self.sample.blocks, strict=True)
-        ]
-
-    def _dealt(self) -> list[Strand]:
-        """The blocks in strands, the same ones however many threads there are."""
-        places = self._places()
-        return [places[strand::_STRANDS] for strand in range(min(_STRANDS, len(places)))]
+        parts = in_strands(strand_tallies, self.sample.strands())
+        tallies, masses = map(added, zip(*parts, strict=True))
+        return np.einsum("cion,mion->mic", scores, tallies), masses @ self.person_score.T
 
     def _dense_squares(self, rows: slice, weight: FloatArray) -> FloatArray:
         patterns = self.sample.patterns
-        row, code = _answers(patterns, rows.start, rows.stop)
-        given = np.zeros((2, len(weight), patterns.items))
-        given[code & 1, row, code >> 1] = 1.0
-        scores = []
-        for table in self.scores:
-            expected = given[0] * product(weight, table[:, 0].T)
-            expected += given[1] * product(weight, table[:, 1].T)
-            scores.append(expected)
+        scores = list(self.scores(Given.of(patterns, rows), weight))
         count = patterns.count[rows]
         pairs = [[np.einsum("p,pi,pi->i", count, a, b) for b in scores] for a in scores]
         return np.array(pairs).transpose(2, 0, 1)
 
     def _sparse_squares(self, rows: slice, weight: FloatArray) -> FloatArray:
         patterns = self.sample.patterns
-        row, code = _answers(patterns, rows.start, rows.stop)
+        row, code = _answers(patterns, rows)
         nodes = len(self.ability)
+        tables = np.stack((self.wrong, self.wrong + self.gain), axis=2)
         # Discrimination and intercept differ by a factor, the ability: one look serves both.
         powers = np.vander(self.ability, 2)
-        parts = [mean_at_answers(weight, row, self.scores[1].reshape(-1, nodes), code, powers)]
+        parts = [mean_at_answers(weight, row, tables[1].reshape(-1, nodes), code, powers)]
         parts += [
             mean_at_answers(weight, row, table.reshape(-1, nodes), code, powers[:, 1:])
-            for table in self.scores[2:]
+            for table in tables[2:]
         ]
         score = np.concatenate(parts, axis=1)
         count = patterns.count[rows][row]
@@ -239,31 +256,32 @@ class Group:
         return total
 
 
-def _added(parts: Sequence[FloatArray]) -> FloatArray:
+def added(parts: Sequence[FloatArray]) -> FloatArray:
+    """The sum of the strands' results, in their order."""
     total = parts[0]
     for part in parts[1:]:
         total += part
     return total
 
 
-def _answers(patterns: Patterns, first: int, last: int) -> tuple[Index, Index]:
-    """Of the patterns from first to last: each answer's row, counted from first, and code."""
-    start = patterns.start[first : last + 1]
-    row: Index = np.repeat(np.arange(last - first), np.diff(start))
+def _answers(patterns: Patterns, rows: slice) -> tuple[Index, Index]:
+    """Of some patterns: each answer's row, counted from the first, and code."""
+    start = patterns.start[rows.start : rows.stop + 1]
+    row: Index = np.repeat(np.arange(rows.stop - rows.start), np.diff(start))
     return row, patterns.code[start[0] : start[-1]].astype(np.int64)
 
 
 def _information(
-    sums: Sums, scores: FloatArray, ability: FloatArray, parameters: ItemParameters
+    sums: Sums, ability: FloatArray, parameters: ItemParameters, columns: int
 ) -> tuple[FloatArray, FloatArray]:
     """Squares of the expected complete data's scores, and the rest of its information."""
-    columns, items = scores.shape[:2]
+    items = len(parameters.discrimination)
     squares, bend = np.empty((2, items, columns, columns))
     for rows in cached_spans(items, 4 * columns * len(ability)):
         chosen = parameters.take(rows)
         tables = chosen.tables(ability)
         outcome = np.stack((sums.wrong[rows], sums.right[rows]), axis=1)
-        each = scores[:, rows]
+        each = outcome_scores(ability, chosen, columns)
         for column in range(columns):
             squares[rows, column] = np.einsum("ion,cion->ic", each[column] * outcome, each)
         right = np.maximum(tables.probability, _SMALLEST)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
+from etl_jobs.irt.estimation.missing_information import effort, missing_information
 from etl_jobs.irt.estimation.observed_information import Group, Sample
+from etl_jobs.irt.estimation.places import Places
 from etl_jobs.irt.memory import require_memory
-from etl_jobs.irt.model.coordinates import AT_BOUND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,13 +21,18 @@ if TYPE_CHECKING:
     from etl_jobs.irt.model.curves import ItemParameters
     from etl_jobs.irt.model.models import FloatArray
     from etl_jobs.irt.model.priors import Priors
+    from etl_jobs.irt.model.quadrature import Grid
 
 InformationKind = Literal["joint", "near", "none"]
 
-# Multiplications that "auto" spends on the joint information: a few hundredths of a second.
-_JOINT_EFFORT = 2e8
+# Multiplications that "auto" spends on the joint information: about so many for each one of a
+# pass over the answers, or a hundredth of a second.
+_JOINT_PASSES = 6.0
+_JOINT_EFFORT = 4e8
+# How far a grid reaches on which the errors of a mean and a deviation are found.
+_FARTHEST = 6.5
 # Of all parameters by all parameters: held at once while it is added up and inverted.
-_JOINT_MATRICES = 4
+_JOINT_MATRICES = 8
 
 
 class Covariances(NamedTuple):
@@ -55,138 +59,72 @@ def covariances(
     """
     objective, point = maximum.objective, maximum.found.point
     coordinates = objective.coordinates
-    items, columns, groups = coordinates.items, coordinates.columns, len(samples)
     means, deviations = coordinates.populations(point)
-    estimated = _Estimated.of(coordinates, maximum.parameters)
+    places = Places.of(coordinates, maximum.parameters)
     if kind == "none":
-        unknown = np.full(estimated.count + 1, np.nan)
+        unknown = np.full(places.count + 1, np.nan)
         unknown[-1] = 0.0
-        spread = unknown[estimated.population]
-        covariance = np.where(_owned(estimated), np.nan, 0.0)
+        spread = unknown[places.population]
+        covariance = np.where(_owned(places), np.nan, 0.0)
         return Covariances(covariance, (spread[:, 0], spread[:, 1]), "none")
+    # A posterior covariance is no more delicate than a step of the search, but that of a
+    # deviation's score grows with the fourth power of ability.
+    grid, moved = objective.grid, bool(np.any(places.population >= 0))
+    quick = (grid.coarser(_FARTHEST) if moved else grid.coarser()) or grid
     parts = [
-        Group.at(maximum.parameters, mean, deviation, columns, sample, sums, objective.grid)
+        Group.at(
+            maximum.parameters, mean, deviation, coordinates.columns, sample, sums, grid, quick
+        )
         for mean, deviation, sample, sums in zip(
             means, deviations, samples, maximum.found.slope.sums, strict=True
         )
     ]
     prior = _prior_information(objective.priors, maximum.parameters, coordinates)
-    patterns = sum(len(sample.patterns) for sample in samples)
-    effort = float(patterns) * len(objective.grid.nodes) * (items * columns) ** 2
-    if kind == "joint" or (kind == "auto" and effort <= _JOINT_EFFORT):
-        places = float(items) * columns
+    if kind == "joint" or (kind == "auto" and _joint_is_cheap(parts, places, grid)):
         require_memory(
-            _JOINT_MATRICES * 8 * places**2,
-            f"the joint information of {items:,} items",
+            _JOINT_MATRICES * 8 * float(places.count) ** 2,
+            f"the joint information of {coordinates.items:,} items",
             'take standard_errors="near", which grows with the items alone',
         )
-        found, spread = _joint(parts, estimated, prior, groups)
+        found, spread = _joint(parts, places, prior)
         kind = "joint"
     else:
         scale = _scale_directions(coordinates, maximum.parameters, means)
-        found, spread = _near(parts, estimated, prior, scale)
+        found, spread = _near(parts, places, prior, scale)
         kind = "near"
     return Covariances(found, (spread[:, 0], deviations * spread[:, 1]), kind)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Estimated:
-    """Which parameters are estimated, and their places among those.
-
-    Attributes:
-        item: The place of each item's parameters, -1 where one is not estimated; items may
-            share one, shape (items, columns).
-        population: The same of each group's mean and log deviation, shape (groups, 2).
-        own: Whether a place is its item's alone, shape (items, columns).
-        count: How many places there are.
-    """
-
-    item: NDArray[np.int64]
-    population: NDArray[np.int64]
-    own: NDArray[np.bool_]
-    count: int
-
-    @classmethod
-    def of(cls, coordinates: Coordinates, parameters: ItemParameters) -> _Estimated:
-        items, first = coordinates.items, coordinates.first_group
-        free = coordinates.free
-        own = free[:items].copy()
-        # An asymptote at its bound is there because it would go on; it does not vary around it.
-        if own.shape[1] > 2:
-            own[:, 2] &= parameters.lower > AT_BOUND
-        if own.shape[1] > 3:
-            own[:, 3] &= parameters.upper < 1 - AT_BOUND
-        item = np.where(own, np.cumsum(own).reshape(own.shape) - 1, -1)
-        count = int(own.sum())
-        if free[items:first].any():
-            item[:, 0] = count
-            count += 1
-        moves = free[first:, :2]
-        population = np.where(moves, count + np.cumsum(moves).reshape(moves.shape) - 1, -1)
-        return cls(item, population, own, count + int(moves.sum()))
-
-    def gather(self, items: FloatArray, populations: FloatArray) -> FloatArray:
-        """What belongs to each place, added up, shape (places, directions).
-
-        Args:
-            items: Shape (directions, items, columns).
-            populations: Shape (directions, groups, 2).
-        """
-        total = np.zeros((self.count + 1, len(items)))
-        np.add.at(total, self.item, items.transpose(1, 2, 0))
-        np.add.at(total, self.population, populations.transpose(1, 2, 0))
-        return total[:-1]
-
-    def directions(self, items: FloatArray, populations: FloatArray) -> FloatArray:
-        """Directions in the same shapes, of which items that share a place agree."""
-        total = np.zeros((self.count + 1, len(items)))
-        total[self.item] = items.transpose(1, 2, 0)
-        total[self.population] = populations.transpose(1, 2, 0)
-        return total[:-1]
-
-    def scatter(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The reverse: the values of each item and of each group, 0 where not estimated."""
-        padded = np.concatenate((places, np.zeros((1, places.shape[1]))))
-        return (
-            np.moveaxis(padded[self.item], 2, 0),
-            np.moveaxis(padded[self.population], 2, 0),
-        )
+def _joint_is_cheap(parts: Sequence[Group], places: Places, grid: Grid) -> bool:
+    answers = sum(float(len(part.sample.patterns.code)) for part in parts)
+    joint = sum(effort(part, places) for part in parts) + float(places.count) ** 3
+    return joint <= max(_JOINT_EFFORT, _JOINT_PASSES * 2 * answers * len(grid.nodes))
 
 
-def _owned(estimated: _Estimated) -> NDArray[np.bool_]:
-    known: NDArray[np.bool_] = estimated.item >= 0
+def _owned(places: Places) -> NDArray[np.bool_]:
+    known: NDArray[np.bool_] = places.item >= 0
     return known[:, :, np.newaxis] & known[:, np.newaxis]
 
 
 def _joint(
-    parts: Sequence[Group], estimated: _Estimated, prior: FloatArray, groups: int
+    parts: Sequence[Group], places: Places, prior: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """From the information of all parameters together."""
-    items, columns = estimated.item.shape
-    size = items * columns
-    information = np.zeros((size + 2 * groups, size + 2 * groups))
-    each = np.arange(size).reshape(items, columns)
-    complete = prior + sum(part.complete for part in parts)
-    information[each[:, :, np.newaxis], each[:, np.newaxis]] = complete
+    information = places.blocks(prior + sum(part.complete for part in parts))
     for group, part in enumerate(parts):
-        persons = size + 2 * group + np.arange(2)
-        information[np.ix_(persons, persons)] += part.person_information
-        places = np.concatenate((np.arange(size), persons))
-        information[np.ix_(places, places)] -= part.joint_missing()
-    place = np.concatenate((estimated.item.ravel(), estimated.population.ravel()))
-    known = np.flatnonzero(place >= 0)
-    merge = sparse.csr_array(
-        (np.ones(len(known)), (known, place[known])), shape=(len(place), estimated.count)
-    )
-    covariance = np.zeros((estimated.count + 1, estimated.count + 1))
-    covariance[:-1, :-1] = _inverse((merge.T @ (merge.T @ information).T)[np.newaxis])[0]
-    found = covariance[estimated.item[:, :, np.newaxis], estimated.item[:, np.newaxis]]
-    return found, np.sqrt(np.diagonal(covariance)[estimated.population])
+        moved = np.flatnonzero(places.population[group] >= 0)
+        persons = places.population[group, moved]
+        information[np.ix_(persons, persons)] += part.person_information[np.ix_(moved, moved)]
+        information -= missing_information(part, places, group)
+    covariance = np.zeros((places.count + 1, places.count + 1))
+    covariance[:-1, :-1] = _inverse(information[np.newaxis])[0]
+    found = covariance[places.item[:, :, np.newaxis], places.item[:, np.newaxis]]
+    return found, np.sqrt(np.diagonal(covariance)[places.population])
 
 
 def _near(
     parts: Sequence[Group],
-    estimated: _Estimated,
+    places: Places,
     prior: FloatArray,
     scale: tuple[FloatArray, FloatArray],
 ) -> tuple[FloatArray, FloatArray]:
@@ -198,36 +136,36 @@ def _near(
     with it (a block BFGS update: the least change that does).
     """
     own = prior + sum(part.bend + part.own_squares() for part in parts)
-    alone = _inverse_of_own(own, estimated.own)
-    shared = np.concatenate((estimated.item[:, 0][~estimated.own[:, 0]], estimated.population.flat))
+    alone = _inverse_of_own(own, places.own)
+    shared = np.concatenate((places.item[:, 0][~places.own[:, 0]], places.population.flat))
     extras = np.unique(shared[shared >= 0])
-    units = np.zeros((estimated.count, len(extras)))
+    units = np.zeros((places.count, len(extras)))
     units[extras, np.arange(len(extras))] = 1.0
     # Whatever a shared parameter does, each item's own follow it.
-    units -= _apply(alone, estimated, _act(parts, estimated, prior, units))
-    directions = np.concatenate((estimated.directions(*scale), units), axis=1)
+    units -= _apply(alone, places, _act(parts, places, prior, units))
+    directions = np.concatenate((places.directions(*scale), units), axis=1)
     # A direction of the scale that nothing estimated moves along is none.
     directions = directions[:, np.any(directions != 0, axis=0)]
-    pull = _act(parts, estimated, prior, directions)
+    pull = _act(parts, places, prior, directions)
     inner = _inverse((directions.T @ pull)[np.newaxis])[0]
-    follow = _apply(alone, estimated, pull)
+    follow = _apply(alone, places, pull)
     twice = inner + inner @ (pull.T @ follow) @ inner
     along, after = (
         np.concatenate((each, np.zeros((1, each.shape[1])))) for each in (directions, follow)
     )
-    item_along, item_after = along[estimated.item], after[estimated.item]
+    item_along, item_after = along[places.item], after[places.item]
     found = alone + item_along @ twice @ item_along.transpose(0, 2, 1)
     across = item_along @ inner @ item_after.transpose(0, 2, 1)
     found -= across + across.transpose(0, 2, 1)
-    of_population = along[estimated.population]
+    of_population = along[places.population]
     return found, np.sqrt(np.einsum("gpm,mn,gpn->gp", of_population, inner, of_population))
 
 
 def _act(
-    parts: Sequence[Group], estimated: _Estimated, prior: FloatArray, directions: FloatArray
+    parts: Sequence[Group], places: Places, prior: FloatArray, directions: FloatArray
 ) -> FloatArray:
     """The observed information times some directions, (places, directions) both."""
-    items, populations = estimated.scatter(directions)
+    items, populations = places.scatter(directions)
     item_part = np.einsum("iab,mib->mia", prior, items)
     population_part = np.zeros_like(populations)
     for group, part in enumerate(parts):
@@ -236,13 +174,13 @@ def _act(
         item_missing, person_missing = part.missing(items, populations[:, group])
         item_part -= item_missing
         population_part[:, group] -= person_missing
-    return estimated.gather(item_part, population_part)
+    return places.gather(item_part, population_part)
 
 
-def _apply(alone: FloatArray, estimated: _Estimated, places: FloatArray) -> FloatArray:
-    items, populations = estimated.scatter(places)
-    own = np.where(estimated.own, np.einsum("iab,mib->mia", alone, items), 0.0)
-    return estimated.gather(own, np.zeros_like(populations))
+def _apply(alone: FloatArray, places: Places, values: FloatArray) -> FloatArray:
+    items, populations = places.scatter(values)
+    own = np.where(places.own, np.einsum("iab,mib->mia", alone, items), 0.0)
+    return places.gather(own, np.zeros_like(populations))
 
 
 def _inverse_of_own(information: FloatArray, own: NDArray[np.bool_]) -> FloatArray:

@@ -50,13 +50,16 @@ class Grid:
         """The grid with a node more between every two."""
         return self.standard_normal(2 * len(self.nodes) - 1, float(self.nodes[-1]))
 
-    def coarser(self) -> Self | None:
+    def coarser(self, farthest: float = _FARTHEST) -> Self | None:
         """A quicker grid for the way up: nodes further apart, and only where persons are.
 
         None where there is nothing to be spared.
+
+        Args:
+            farthest: No node is beyond.
         """
         spacing = _COARSER * (self.nodes[1] - self.nodes[0])
-        side = int(min(self.nodes[-1], _FARTHEST) // spacing)
+        side = int(min(self.nodes[-1], farthest) // spacing)
         if 2 * side + 1 < _FEWEST:
             return None
         return self.standard_normal(2 * side + 1, float(side * spacing))
