@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl_jobs.commands.names import add_job, jobs_of
 from etl_jobs.commands.places import add_place, local_folder, place_of
+from etl_jobs.commands.values import day
 from etl_jobs.console import columns, rows, say
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 SUMMARY = "what a job has published"
+
+# What `--metrics` stands for without a name; no metric is called so.
+_ALL = ""
+_DAYS_SHOWN = 30
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -20,11 +27,27 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--run", metavar="RUN", help="a committed run in place of the published one"
     )
+    parser.add_argument(
+        "--metrics",
+        nargs="?",
+        const=_ALL,
+        metavar="NAME",
+        help="the course of what its runs wrote to Monitoring: all of it, or one metric as a chart",
+    )
+    parser.add_argument(
+        "--png", type=Path, metavar="FILE", help="with --metrics: a picture, written there"
+    )
+    parser.add_argument(
+        "--since",
+        type=day,
+        metavar="DATE",
+        help="with --metrics: the first UTC day to show (default: 30 days ago)",
+    )
     add_place(parser)
 
 
 def run(options: Namespace) -> None:
-    """Print a run's settings, inputs, figures and files.
+    """Print a run's settings, inputs, figures and files; or the metrics of all runs.
 
     Raises:
         JobError: nothing is published.
@@ -32,6 +55,11 @@ def run(options: Namespace) -> None:
     """
     from etl_jobs.errors import JobError, Misuse
 
+    if options.metrics is not None:
+        _show_metrics(options)
+        return
+    if options.png or options.since:
+        raise Misuse("--png and --since are about --metrics; give that too")
     job = options.job
     place = place_of(options)
     publication = place.store.publication(f"gs://{place.bucket}/{job}")
@@ -71,3 +99,34 @@ def run(options: Namespace) -> None:
     for file, uri in zip(manifest.files, publication.files(manifest), strict=True):
         counted = "" if file.rows is None else f", {rows(file.rows)}"
         say(f"  {place.address(uri)} ({file.size:,} bytes{counted})")
+
+
+def _show_metrics(options: Namespace) -> None:
+    """Print the metrics of a job's runs, or draw them.
+
+    Raises:
+        Misuse: there is no such job or metric.
+        JobError: nothing was written.
+        MissingExtra: a picture needs matplotlib.
+    """
+    from etl_jobs.telemetry.history import history
+    from etl_jobs.telemetry.show import chart, draw, overview
+
+    job = jobs_of(options).find(options.job).name
+    first = options.since or datetime.now(UTC).date() - timedelta(days=_DAYS_SHOWN)
+    since = datetime.combine(first, time(tzinfo=UTC))
+    metrics = place_of(options).metrics
+    assert metrics is not None  # noqa: S101  # a place that was typed has one
+    found = history(metrics, job, options.metrics or None, since)
+    if options.png:
+        draw(found, job, options.png)
+        say(str(options.png))
+        return
+    if options.metrics == _ALL:
+        say(f"{job}, since {first}")
+        for line in overview(found):
+            say(f"  {line}")
+        return
+    for series in found:
+        for line in chart(series):
+            say(line)
