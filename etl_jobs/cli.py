@@ -21,6 +21,7 @@ COMMANDS = (
     "plan",
     "run",
     "show",
+    "deployment",
 )
 
 
