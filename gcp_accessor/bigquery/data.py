@@ -121,9 +121,21 @@ class Data(Connection):
             )
             return _Sent(rows, ready.schema, ready.present)
 
-    def copy(self, source: str, destination: str, *, if_exists: IfExists = "fail") -> None:
-        """Copy a table or, named with its `$YYYYMMDD`, one day; at once or not at all."""
-        self._backend.copy(self._name(source), self._name(destination), if_exists)
+    def copy(
+        self,
+        source: str,
+        destination: str,
+        *,
+        if_exists: IfExists = "fail",
+        idempotency_key: str | None = None,
+    ) -> None:
+        """Copy a table or, named with its `$YYYYMMDD`, one day; at once or not at all.
+
+        Args:
+            if_exists: What happens to the destination's rows.
+            idempotency_key: The copy takes effect once under this key, as `query` says of its own.
+        """
+        self._backend.copy(self._name(source), self._name(destination), if_exists, idempotency_key)
 
     def _found(self, name: TableName, timeout: float | None) -> Table | None:
         from google.api_core.exceptions import NotFound

@@ -265,6 +265,18 @@ def test_a_key_that_is_no_key_is_refused(exams: BigQueryAccessor, key: str) -> N
         exams.query("SELECT 1 AS n", idempotency_key=key)
 
 
+def test_a_copy_takes_effect_once_under_its_key(exams: BigQueryAccessor) -> None:
+    exams.load([{"n": 1}], "s")
+
+    for _ in range(2):
+        exams.copy("s", "t", if_exists="append", idempotency_key="k")
+    exams.copy("s", "t", if_exists="append", idempotency_key="l")
+
+    assert exams.query("SELECT COUNT(*) AS n FROM t").scalar() == 2
+    with pytest.raises(exceptions.Conflict):
+        exams.copy("s", "u", if_exists="append", idempotency_key="k")
+
+
 def test_the_keys_are_no_dataset_and_no_table(exams: BigQueryAccessor) -> None:
     exams.query("SELECT 1 AS n", destination="t", idempotency_key="k")
 

@@ -129,21 +129,21 @@ class DuckDBWarehouse(Statements):
 
     # --- Tables -----------------------------------------------------------------------
 
-    def copy(self, source: TableName, destination: TableName, if_exists: IfExists) -> None:
+    def copy(
+        self,
+        source: TableName,
+        destination: TableName,
+        if_exists: IfExists,
+        idempotency_key: str | None = None,
+    ) -> None:
         """Copy a table, or one partition, in one transaction; its partitioning goes along."""
+        key = idempotency_key and job_id_of(idempotency_key)
         with self._transaction() as (connection, catalog):
-            if catalog.require(source) == "view":
-                raise BadRequest(f"{source} is a view; only tables are copied")
-            held = catalog.details(source)
-            condition = "TRUE"
-            if source.partition is not None:
-                condition = _partition_condition(catalog, source)
-            partition_by, cluster_by = held.partition_by, held.cluster_by
-            if catalog.kind(destination) == "table" and if_exists == "append":
-                partition_by, cluster_by = None, ()
-            where = Write(destination, if_exists, partition_by, cluster_by)
-            rows = f"SELECT * FROM {sql_name(source)} WHERE {condition}"
-            write_rows(connection, catalog, where, rows, catalog.columns(source))
+
+            def copy() -> int:
+                return _copy(connection, catalog, source, destination, if_exists)
+
+            run_once(connection, key, asked("copy", str(source), str(destination), if_exists), copy)
 
     def table(self, name: TableName) -> Table:
         """A table or view as it stands. Counting a large table's rows takes a moment."""
@@ -245,6 +245,27 @@ class DuckDBWarehouse(Statements):
     ) -> Iterator[tuple[DuckDBPyConnection, LocalCatalog]]:
         with self.file.transaction(timeout) as connection, google_errors():
             yield connection, LocalCatalog(connection, self._project)
+
+
+def _copy(
+    connection: DuckDBPyConnection,
+    catalog: LocalCatalog,
+    source: TableName,
+    destination: TableName,
+    if_exists: IfExists,
+) -> int:
+    if catalog.require(source) == "view":
+        raise BadRequest(f"{source} is a view; only tables are copied")
+    held = catalog.details(source)
+    condition = "TRUE"
+    if source.partition is not None:
+        condition = _partition_condition(catalog, source)
+    partition_by, cluster_by = held.partition_by, held.cluster_by
+    if catalog.kind(destination) == "table" and if_exists == "append":
+        partition_by, cluster_by = None, ()
+    where = Write(destination, if_exists, partition_by, cluster_by)
+    rows = f"SELECT * FROM {sql_name(source)} WHERE {condition}"
+    return write_rows(connection, catalog, where, rows, catalog.columns(source))
 
 
 def _partition_condition(catalog: LocalCatalog, name: TableName) -> str:

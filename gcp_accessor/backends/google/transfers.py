@@ -100,18 +100,32 @@ class Transfers:
             )
             wait_for(job, None)
 
-    def copy(self, source: TableName, destination: TableName, if_exists: IfExists) -> None:
+    def copy(
+        self,
+        source: TableName,
+        destination: TableName,
+        if_exists: IfExists,
+        idempotency_key: str | None = None,
+    ) -> None:
         """Let BigQuery copy the table or partition, at once or not at all."""
         config = bigquery.CopyJobConfig(write_disposition=WRITE[if_exists])
-        with advice():
-            job = self._once(
-                lambda job_id: self.client.copy_table(
-                    table_reference(source, self.client.project),
-                    table_reference(destination, self.client.project),
-                    job_id=job_id,
-                    job_config=config,
-                )
+        mine = asked("copy", str(source), str(destination), if_exists)
+        if idempotency_key is not None:
+            config.labels = {ASKED_LABEL: mine}
+
+        def start(job_id: str) -> Any:
+            return self.client.copy_table(
+                table_reference(source, self.client.project),
+                table_reference(destination, self.client.project),
+                job_id=job_id,
+                job_config=config,
             )
+
+        with advice():
+            if idempotency_key is None:
+                job = self._once(start)
+            else:
+                job = start_once(self.client, ids_for(idempotency_key), mine, start)
             wait_for(job, None)
 
     def _once(self, start: Callable[[str], Any], job_id: str | None = None) -> Any:
