@@ -34,10 +34,9 @@ if TYPE_CHECKING:
         UnsupportedLocally,
     )
     from gcp_accessor.job_metrics import JobMetrics
-    from gcp_accessor.manifest import Manifest
     from gcp_accessor.monitoring import MonitoringAccessor
     from gcp_accessor.parameters import Typed
-    from gcp_accessor.publication import Publication, PublicationRun
+    from gcp_accessor.publication import Manifest, Publication, PublicationRun
     from gcp_accessor.query_result import QueryResult
     from gcp_accessor.schema import Column, TableName
     from gcp_accessor.storage import CloudStorageAccessor, GoogleCloudStorageAccessor
@@ -54,7 +53,7 @@ _HOMES = {
     "Typed": "parameters",
     "Publication": "publication",
     "PublicationRun": "publication",
-    "Manifest": "manifest",
+    "Manifest": "publication",
     "Column": "schema",
     "TableName": "schema",
     "Changes": "backends",

@@ -50,8 +50,8 @@ def run(place: Path, day: str, *arguments: str) -> int:
 def contents(place: Path) -> tuple[dict, dict]:
     """What the two days published."""
     publication = CloudStorageAccessor(local=place).publication("gs://etl/calibrate")
-    second = publication.read("item_parameters.json")
-    return publication.read("item_parameters.json", run_id=second["anchor_run"]), second
+    second = publication.read("item_parameters.json").content
+    return publication.read("item_parameters.json", run_id=second["anchor_run"]).content, second
 
 
 def test_successive_runs_are_on_one_scale(folder: Path) -> None:
@@ -100,14 +100,14 @@ def test_the_same_day_again_finds_the_same_anchor(
 def test_what_is_published_is_read_as_items(folder: Path) -> None:
     store = CloudStorageAccessor(local=folder)
     publication = store.publication("gs://etl/calibrate")
-    text = publication.read("item_parameters.json", as_="text")
+    text = publication.read("item_parameters.json", as_="text").content
 
     bank = items_from_json(text)
 
     assert len(bank.items) == 25
     assert (
         bank.populations[0].mean
-        == publication.read("item_parameters.json")["populations"][0]["mean"]
+        == publication.read("item_parameters.json").content["populations"][0]["mean"]
     )
 
 

@@ -128,7 +128,7 @@ def published_bytes(place: Path) -> dict[str, bytes]:
     publication = CloudStorageAccessor(local=place).publication("gs://etl/calibrate")
     manifest = publication.latest()
     assert manifest is not None
-    return {file.name: publication.read(file.name, as_="bytes") for file in manifest.files}
+    return {file.name: publication.read(file.name, as_="bytes").content for file in manifest.files}
 
 
 def assert_no_trace(place: Path) -> None:
@@ -342,10 +342,12 @@ def test_ids_of_any_characters_arrive_intact(place: Path, tmp_path: Path, run: R
 
     assert (ended.code, ended.err) == (0, "")
     publication = CloudStorageAccessor(local=place).publication("gs://etl/calibrate")
-    _, *rows = publication.read("item_parameters.csv.gz")
+    _, *rows = publication.read("item_parameters.csv.gz").content
     assert item in {row[0] for row in rows}
-    assert item in {each["item_id"] for each in publication.read("item_parameters.json")["items"]}
-    page = publication.read("report.html", as_="bytes").decode()
+    assert item in {
+        each["item_id"] for each in publication.read("item_parameters.json").content["items"]
+    }
+    page = publication.read("report.html", as_="bytes").content.decode()
     assert "😀" in page
     assert "<b>line</b>" not in page
     warehouse = BigQueryAccessor(local=place, dataset="etl")

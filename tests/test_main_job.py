@@ -118,8 +118,8 @@ def test_the_parameters_are_the_same_in_each_file(lsat6: Path) -> None:
     store = CloudStorageAccessor(local=lsat6)
     publication = store.publication("gs://etl/calibrate")
 
-    content = publication.read("item_parameters.json")
-    header, *rows = publication.read("item_parameters.csv.gz")
+    content = publication.read("item_parameters.json").content
+    header, *rows = publication.read("item_parameters.csv.gz").content
 
     assert len(rows) == len(content["items"]) == 5
     for row, item in zip(rows, content["items"], strict=True):
@@ -141,8 +141,8 @@ def test_features_are_published_as_csv_and_parquet(lsat6: Path) -> None:
     store = CloudStorageAccessor(local=lsat6)
     publication = store.publication("gs://etl/features/items")
 
-    header, *rows = publication.read("items.csv.gz")
-    table = publication.read("items.parquet")
+    header, *rows = publication.read("items.csv.gz").content
+    table = publication.read("items.parquet").content
 
     assert header == table.column_names
     assert len(rows) == table.num_rows == 5
@@ -213,7 +213,7 @@ def test_the_other_features_run_on_the_same_log(name: str, lsat6: Path) -> None:
     assert main(["run", name, "--local", str(lsat6), "--as-of", "2024-03-31"]) == 0
 
     publication = CloudStorageAccessor(local=lsat6).publication(f"gs://etl/{name}")
-    table = publication.read(f"{name.rpartition('/')[2]}.parquet")
+    table = publication.read(f"{name.rpartition('/')[2]}.parquet").content
     assert table.num_rows == 1000
 
 
@@ -269,4 +269,4 @@ def test_google_cloud_gets_the_same_bytes_as_a_folder(
     store = CloudStorageAccessor("a-project", credentials=AnonymousCredentials())
     publication = store.publication("gs://lessons/calibrate")
     for name in ("item_parameters.csv.gz", "report.html"):
-        assert publication.read(name, as_="bytes") == published(lsat6, name).read_bytes()
+        assert publication.read(name, as_="bytes").content == published(lsat6, name).read_bytes()

@@ -46,7 +46,7 @@ def test_a_published_run_is_read_back_with_its_facts(publication: Publication) -
     assert manifest.as_of == DAY
     assert manifest.facts["settings"] == {"attempt": "first"}
     assert manifest.file("rows.csv.gz").rows == 2
-    assert publication.read("rows.csv.gz") == [["q1", None], ["q2", ""]]
+    assert publication.read("rows.csv.gz").content == [["q1", None], ["q2", ""]]
 
 
 def test_nothing_is_published_before_the_pointer_moves(publication: Publication) -> None:
@@ -67,7 +67,7 @@ def test_nothing_is_published_before_the_pointer_moves(publication: Publication)
 
 def test_reading_before_anything_is_published_says_so(publication: Publication) -> None:
     with pytest.raises(CorruptRun, match=f"nothing is published at {URI}"):
-        publication.read("items.txt")
+        publication.read("items.txt").content
 
 
 def test_equal_fingerprints_name_the_same_run_and_others_another(
@@ -94,7 +94,7 @@ def test_a_later_day_takes_over_and_an_earlier_one_does_not(publication: Publica
 
     assert publish(publication, date(2024, 2, 1), "c") == "newer is published"
 
-    assert publication.read("items.txt") == "b"
+    assert publication.read("items.txt").content == "b"
     latest = publication.latest()
     assert latest is not None
     assert latest.previous == publication.run(DAY, "x").run_id
@@ -103,11 +103,11 @@ def test_a_later_day_takes_over_and_an_earlier_one_does_not(publication: Publica
 def test_of_two_runs_of_one_day_the_one_published_last_counts(publication: Publication) -> None:
     publish(publication, DAY, "a", "one")
     publish(publication, DAY, "b", "two")
-    assert publication.read("items.txt") == "b"
+    assert publication.read("items.txt").content == "b"
 
     assert publication.run(DAY, "one").publish() == "published"
 
-    assert publication.read("items.txt") == "a"
+    assert publication.read("items.txt").content == "a"
 
 
 def test_a_pointer_on_hold_is_left_alone(
@@ -119,7 +119,7 @@ def test_a_pointer_on_hold_is_left_alone(
 
     assert publish(publication, date(2024, 3, 2), "b") == "held"
 
-    assert publication.read("items.txt") == "a"
+    assert publication.read("items.txt").content == "a"
 
 
 def test_a_retry_after_a_kill_in_the_parts_takes_a_new_folder(publication: Publication) -> None:
@@ -213,7 +213,7 @@ def test_of_many_publishers_one_wins_and_none_fails(local_store: CloudStorageAcc
 
     assert len(outcomes) == 8
     assert set(outcomes) <= {"published", "newer is published"}
-    assert publication.read("items.txt") == "8"
+    assert publication.read("items.txt").content == "8"
 
 
 @pytest.mark.parametrize("damage", ["changed", "gone"])
@@ -230,7 +230,7 @@ def test_a_damaged_file_is_told_and_never_read(
         store.delete(uri)
 
     with pytest.raises(CorruptRun, match=r"items\.txt .*gone"):
-        publication.read("items.txt")
+        publication.read("items.txt").content
 
 
 def test_a_file_changed_on_the_disk_itself_is_told(
@@ -244,7 +244,7 @@ def test_a_file_changed_on_the_disk_itself_is_told(
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     with pytest.raises(CorruptRun, match="is not what run"):
-        publication.read("items.txt")
+        publication.read("items.txt").content
 
 
 def test_another_manifest_in_its_place_is_told(
@@ -318,7 +318,7 @@ def test_an_unknown_run_and_an_unknown_file_are_named(publication: Publication) 
     with pytest.raises(ValueError, match="is not a run"):
         publication.manifest("../other")
     with pytest.raises(KeyError, match=r"no file 'other.txt'; it has items\.txt"):
-        publication.read("other.txt")
+        publication.read("other.txt").content
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "x" * 300])

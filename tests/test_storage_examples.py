@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import doctest
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gcp_accessor import publication, storage
+from gcp_accessor.publication import reading
 from gcp_accessor.storage import contents, downloads, models, objects, rows, uploads
 
 if TYPE_CHECKING:
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
 
 EXAMPLES = [
     example
-    for module in (storage, rows, contents, objects, uploads, downloads, models, publication)
+    for module in (
+        *(storage, rows, contents, objects, uploads, downloads, models),
+        *(publication, reading),
+    )
     for example in doctest.DocTestFinder().find(module)
     if example.examples
 ]
@@ -33,7 +38,7 @@ def test_an_example_gives_what_it_shows(
         path = tmp_path / "folder" / "reports" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("<p>ok</p>")
-    example.globs |= {"store": local_store, "folder": tmp_path / "folder"}
+    example.globs |= {"store": local_store, "date": date, "folder": tmp_path / "folder"}
 
     failed, tried = doctest.DocTestRunner().run(example)
 

@@ -42,7 +42,7 @@ def calibrate(folder: Path, source: str, *arguments: str) -> int:
 
 def published(folder: Path) -> dict:
     store = CloudStorageAccessor(local=folder)
-    return store.publication("gs://etl/calibrate").read("item_parameters.json")
+    return store.publication("gs://etl/calibrate").read("item_parameters.json").content
 
 
 def numbers(content: dict, name: str) -> np.ndarray:
@@ -107,7 +107,7 @@ def test_the_answers_stay_in_google_cloud(
 
     assert calibrate(tmp_path / "folder", LSAT6, "--set", "engine=memory") == 0
     store = CloudStorageAccessor("a-project", credentials=AnonymousCredentials())
-    found = store.publication("gs://lessons/calibrate").read("item_parameters.json")
+    found = store.publication("gs://lessons/calibrate").read("item_parameters.json").content
     expected = published(tmp_path / "folder")
     np.testing.assert_allclose(
         numbers(found, "intercept"), numbers(expected, "intercept"), atol=1e-4

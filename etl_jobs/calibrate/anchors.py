@@ -39,7 +39,7 @@ def settle(settings: Mapping[str, object], place: Place) -> Mapping[str, object]
             raise Misuse(f"the parameter anchor is {anchor!r}: {error}, or latest") from error
         return settings
     manifest = publication.latest()
-    while manifest is not None and manifest.as_of >= settings["as_of"]:  # type: ignore[operator]
+    while manifest is not None and manifest.as_of >= settings["as_of"]:
         earlier = str(manifest.facts["settings"].get("anchor", NO_ANCHOR))
         manifest = None if earlier == NO_ANCHOR else publication.manifest(earlier)
     if manifest is None:
@@ -60,7 +60,7 @@ def anchors_of(
     """
     if run_id == NO_ANCHOR:
         return None
-    content = publication.read("item_parameters.json", run_id=run_id)
+    content = publication.read("item_parameters.json", run_id=run_id).content
     anchors: dict[str, tuple[float, ...]] = {
         row["item_id"]: (
             row["discrimination"],

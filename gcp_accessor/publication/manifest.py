@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from gcp_accessor.errors import CorruptRun
+from gcp_accessor.publication.documents import SCHEMA_VERSION, damage_of, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-SCHEMA_VERSION = 1
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,34 +60,6 @@ class Manifest:
         raise KeyError(f"run {self.run_id} has no file {name!r}; it has {there}")
 
 
-@contextmanager
-def damage_of(uri: str) -> Iterator[None]:
-    """Raise CorruptRun where the JSON at `uri` is not what this package writes."""
-    try:
-        yield
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CorruptRun(
-            f"{uri} is damaged ({type(error).__name__}: {error}); restore it, or publish again"
-        ) from error
-
-
-def parse(text: bytes, uri: str) -> dict[str, Any]:
-    """Return the JSON object that is stored at `uri`.
-
-    Raises:
-        CorruptRun: it is damaged, or a later version of this package wrote it.
-    """
-    with damage_of(uri):
-        content: dict[str, Any] = json.loads(text)
-        version = content["schema_version"]
-    if version != SCHEMA_VERSION:
-        raise CorruptRun(
-            f"{uri} has schema version {version}; this gcp-accessor reads version "
-            f"{SCHEMA_VERSION}: upgrade it"
-        )
-    return content
-
-
 def manifest_to_json(manifest: Manifest) -> dict[str, Any]:
     """Return the manifest as it is stored."""
     return {
@@ -121,3 +89,20 @@ def manifest_from_json(text: bytes, uri: str) -> Manifest:
             content["facts"],
             content["previous"],
         )
+
+
+def marker_to_json(files: Iterable[PublishedFile]) -> dict[str, Any]:
+    """Return what one task of a run leaves when it is done."""
+    return {"schema_version": SCHEMA_VERSION, "files": [asdict(file) for file in files]}
+
+
+def marker_from_json(text: bytes, uri: str) -> list[PublishedFile]:
+    """Return the files that a task made.
+
+    Raises:
+        CorruptRun: the text is damaged, or a marker of a later version.
+    """
+    # The first version said none.
+    content = parse(text, uri, unsaid=1)
+    with damage_of(uri):
+        return [PublishedFile(**file) for file in content["files"]]
