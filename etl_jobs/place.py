@@ -70,8 +70,7 @@ def name_place(
     Raises:
         Misuse: there is no bucket to write to, or both a folder and a project.
     """
-    from etl_jobs.telemetry.metrics import PREFIX
-    from gcp_accessor import BigQueryAccessor, CloudStorageAccessor, MonitoringAccessor
+    from gcp_accessor import BigQueryAccessor, CloudStorageAccessor
 
     if local is not None and project is not None:
         raise Misuse(
@@ -83,8 +82,16 @@ def name_place(
         project, dataset=dataset or DATASET, location=location, local=local
     )
     store = CloudStorageAccessor(project, local=local)
-    metrics = MonitoringAccessor(project, local=local, prefix=PREFIX, timeout=_MONITORING_SECONDS)
+    metrics = name_metrics(local=local, project=project)
     return Place(warehouse, store, bucket or LOCAL_BUCKET, metrics)
+
+
+def name_metrics(*, local: Path | None = None, project: str | None = None) -> MonitoringAccessor:
+    """Return where the runs of a place write their metrics, without looking there."""
+    from etl_jobs.telemetry.metrics import PREFIX
+    from gcp_accessor import MonitoringAccessor
+
+    return MonitoringAccessor(project, local=local, prefix=PREFIX, timeout=_MONITORING_SECONDS)
 
 
 def open_place(place: Place) -> None:

@@ -109,14 +109,14 @@ def _show_metrics(options: Namespace) -> None:
         JobError: nothing was written.
         MissingExtra: a picture needs matplotlib.
     """
+    from etl_jobs.place import name_metrics
     from etl_jobs.telemetry.history import history
     from etl_jobs.telemetry.show import chart, draw, overview
 
     job = jobs_of(options).find(options.job).name
     first = options.since or datetime.now(UTC).date() - timedelta(days=_DAYS_SHOWN)
     since = datetime.combine(first, time(tzinfo=UTC))
-    metrics = place_of(options).metrics
-    assert metrics is not None  # noqa: S101  # a place that was typed has one
+    metrics = name_metrics(local=local_folder(options), project=options.project)
     found = history(metrics, job, options.metrics or None, since)
     if options.png:
         draw(found, job, options.png)
