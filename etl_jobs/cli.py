@@ -6,7 +6,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from etl_jobs.console import complain
+from etl_jobs.console import complain, speaking
 from etl_jobs.options import command, parse
 from etl_jobs.stopping import heard, told
 
@@ -27,7 +27,7 @@ COMMANDS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code, one of `etl_jobs.failure.ExitCode`."""
-    with heard():
+    with speaking(), heard():
         try:
             return _run(parse(COMMANDS, arguments))
         # BaseException: a signal is raised as one, and what hears it may make another error of it.
@@ -55,9 +55,9 @@ def _run(options: Namespace) -> int:
 def _stopped(which: signal.Signals) -> int:
     """Say how much is lost, and return what a shell makes of a process that a signal ended."""
     if which is signal.SIGTERM:
-        complain("told to end (SIGTERM); run again, it goes on where it was")
+        complain("told to end (SIGTERM); run again, it goes on where it was", "WARNING")
     else:
-        complain("stopped; what was not finished was not published")
+        complain("stopped; what was not finished was not published", "WARNING")
     return 128 + which
 
 

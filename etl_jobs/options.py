@@ -8,11 +8,15 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
+from etl_jobs.cloud_log import in_cloud_run
+from etl_jobs.console import complain, say
 from etl_jobs.errors import nearest
 
 # Nothing heavy here: `--help` answers before the engines are imported.
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from _typeshed import SupportsWrite
 
 _EXAMPLES = """\
 examples:
@@ -118,6 +122,13 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         advice = "" if message.endswith("?") else f"; see {self.prog} --help"
         self.exit(2, f"etl-jobs: {message.removeprefix('argument ')}{advice}\n")
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        if in_cloud_run():
+            tell = complain if file is sys.stderr else say
+            tell(message.removeprefix("etl-jobs: ").strip())
+        else:
+            super()._print_message(message, file)
 
     def refuse(self, extra: Sequence[str]) -> NoReturn:
         """Say which of the arguments has no meaning, and the option that is nearest to it."""

@@ -9,7 +9,7 @@ from etl_jobs.commands.names import add_job, jobs_of
 from etl_jobs.commands.places import add_place, place_of
 from etl_jobs.commands.settings import add_limits, add_parameters, as_of, settings_of
 from etl_jobs.commands.values import assignment, day
-from etl_jobs.console import rows, say
+from etl_jobs.console import detail, rows, say, watched
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -79,7 +79,7 @@ def run(options: Namespace) -> None:
     with place.advice():
         _load_inputs(options, jobs, mapping, place)
         outcomes = run_plan(plan, place, settings, max_bytes=options.max_bytes)
-        for outcome in measured(outcomes, plan, place):
+        for outcome in watched(measured(outcomes, plan, place), plan):
             say_outcome(outcome, place)
 
 
@@ -88,9 +88,19 @@ def say_outcome(outcome: Outcome, place: Place) -> None:
     facts = outcome.manifest.facts
     state = _NOT_PUBLISHED.get(outcome.state, outcome.state)
     counted = "" if facts["rows"] is None else f", {rows(facts['rows'])}"
-    say(f"{outcome.job}: {state}{counted} ({outcome.seconds:.1f} s)")
+    say(
+        f"{outcome.job}: {state}{counted} ({outcome.seconds:.1f} s)",
+        state=outcome.state,
+        rows=facts["rows"],
+        seconds=round(outcome.seconds, 3),
+        figures={
+            name: value
+            for name, value in facts["metrics"].items()
+            if isinstance(value, int | float)
+        },
+    )
     for note in facts["metrics"].get("notes", ()):
-        say(f"  {note}")
+        detail(f"  {note}")
     for uri in outcome.files:
         say(f"  {place.address(uri)}")
 
@@ -113,4 +123,4 @@ def _load_inputs(options: Namespace, jobs: Jobs, mapping: LogMapping | None, pla
         loaded = load_input(place.warehouse, table, Path(path), mapping, sources=jobs.sources)
         say(f"{table}: {rows(loaded.rows)} from {path}")
         for note in loaded.notes:
-            say(f"  {note}")
+            detail(f"  {note}")
