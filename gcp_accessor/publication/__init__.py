@@ -20,10 +20,12 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from gcp_accessor.publication.history import History, Runs, RunSummary
 from gcp_accessor.publication.manifest import Manifest, PublishedFile
-from gcp_accessor.publication.reading import Published, Reading
+from gcp_accessor.publication.reading import Published
 from gcp_accessor.publication.run import Outcome, PublicationRun
 from gcp_accessor.publication.starts import Started, current_execution
+from gcp_accessor.publication.steering import Steering
 
 if TYPE_CHECKING:
     from datetime import date
@@ -35,11 +37,13 @@ __all__ = [
     "PublishedFile",
     "Manifest",
     "Outcome",
+    "Runs",
+    "RunSummary",
     "Started",
 ]
 
 
-class Publication(Reading):
+class Publication(History, Steering):
     """A place in Cloud Storage where one complete, checked run is the published one.
 
     Example:

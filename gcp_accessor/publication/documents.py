@@ -112,16 +112,24 @@ class Documents:
         return self.store.list(self.uri_of(prefix))
 
 
+_DAMAGE = (AttributeError, KeyError, TypeError, ValueError)
+
+
 @contextmanager
 def damage_of(uri: str) -> Iterator[None]:
     """Raise CorruptRun where the JSON at `uri` is not what this package writes."""
     try:
         yield
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except _DAMAGE as error:
         raise CorruptRun(
             f"{uri} is damaged ({type(error).__name__}: {error}); restore it, or roll back to "
             "another run"
         ) from error
+
+
+def is_damage(error: CorruptRun) -> bool:
+    """Whether a document cannot be read at all, rather than that it is of a newer version."""
+    return isinstance(error.__cause__, _DAMAGE)
 
 
 def parse(

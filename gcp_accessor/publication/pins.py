@@ -1,9 +1,17 @@
-"""Names for runs that are to be kept."""
+"""Where pins are: names for runs that are to be kept, and read by name."""
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
+from gcp_accessor.publication.documents import SCHEMA_VERSION, damage_of, parse
+from gcp_accessor.publication.place import check_run_id
+
+if TYPE_CHECKING:
+    from gcp_accessor.publication.documents import Documents
+
+_FOLDER = "pins/"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
 
@@ -17,4 +25,38 @@ def pin_path(name: str) -> str:
         raise ValueError(
             f"{name!r} is not a pin's name; expected letters, digits, '.', _ or -, up to 100"
         )
-    return f"pins/{name}.json"
+    return f"{_FOLDER}{name}.json"
+
+
+def create_pin(documents: Documents, name: str, run_id: str) -> bool:
+    """Write a pin where there is none of this name; False if there is one."""
+    content = {"schema_version": SCHEMA_VERSION, "run_id": run_id}
+    return documents.create(pin_path(name), content) is not None
+
+
+def read_pin(documents: Documents, name: str) -> str | None:
+    """Return the run that a pin names, or None where there is no such pin.
+
+    Raises:
+        CorruptRun: the pin is damaged.
+    """
+    path = pin_path(name)
+    text = documents.content(path)
+    if text is None:
+        return None
+    uri = documents.uri_of(path)
+    content = parse(text, uri)
+    with damage_of(uri):
+        return check_run_id(content["run_id"])
+
+
+def pin_names(documents: Documents) -> list[str]:
+    """Return the names of all pins."""
+    paths = (documents.path_of(stored) for stored in documents.list(_FOLDER))
+    return [path.removeprefix(_FOLDER).removesuffix(".json") for path in paths]
+
+
+def read_pins(documents: Documents) -> dict[str, str]:
+    """Return the run of each pin, by the pins' names."""
+    found = ((name, read_pin(documents, name)) for name in pin_names(documents))
+    return {name: run_id for name, run_id in found if run_id is not None}

@@ -8,9 +8,9 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
 from gcp_accessor.errors import CorruptRun
-from gcp_accessor.publication.documents import damage_of, parse
+from gcp_accessor.publication.documents import damage_of
 from gcp_accessor.publication.manifest import manifest_from_json
-from gcp_accessor.publication.pins import pin_path
+from gcp_accessor.publication.pins import pin_names, read_pin
 from gcp_accessor.publication.place import PlaceOfRuns, check_run_id, list_runs, sha256
 
 if TYPE_CHECKING:
@@ -57,16 +57,10 @@ class Reading(PlaceOfRuns):
         Raises:
             CorruptRun: there is no such pin, or its run is damaged.
         """
-        path = pin_path(name)
-        text = self.documents.content(path)
-        if text is None:
-            pins = (self.documents.path_of(each) for each in self.documents.list("pins/"))
-            there = ", ".join(each[len("pins/") : -len(".json")] for each in pins) or "none"
+        run_id = read_pin(self.documents, name)
+        if run_id is None:
+            there = ", ".join(pin_names(self.documents)) or "none"
             raise CorruptRun(f"{self.uri} has no pin {name!r}; it has {there}")
-        uri = self.documents.uri_of(path)
-        content = parse(text, uri)
-        with damage_of(uri):
-            run_id = check_run_id(content["run_id"])
         return self.manifest(run_id)
 
     def read(
@@ -97,8 +91,7 @@ class Reading(PlaceOfRuns):
 
         Example:
             >>> run = store.publication("lessons/items").run(date(2024, 3, 1), "settings")
-            >>> run.write("items.json", lambda: [1, 2]).size
-            7
+            >>> file = run.write("items.json", lambda: [1, 2])
             >>> manifest = run.commit({"job": "items"})
             >>> run.publish()
             'published'
