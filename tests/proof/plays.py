@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tests.proof.bucket import BUCKET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import date, timedelta
 
     from gcp_accessor import CloudStorageAccessor, Manifest
     from tests.proof.bucket import Bucket, Version
@@ -54,9 +54,8 @@ def read(store: CloudStorageAccessor) -> Manifest | None:
         return None
     first = publication.read("part-0.json")
     manifest: Manifest = first.manifest
-    parts = [first.content]
-    for file in manifest.files[1:]:
-        parts.append(publication.read(file.name, run_id=manifest.run_id).content)
+    others = (publication.read(each.name, run_id=manifest.run_id) for each in manifest.files[1:])
+    parts = [first.content, *(other.content for other in others)]
     assert [part["run_id"] for part in parts] == [manifest.run_id] * manifest.facts["tasks"]
     assert [part["task"] for part in parts] == list(range(manifest.facts["tasks"]))
     return manifest

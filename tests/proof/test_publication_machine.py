@@ -202,7 +202,7 @@ class Publications(RuleBasedStateMachine):
         assert found in possible or (found is None and not before), (found, possible)
 
     def looks_at_the_pointer(self, version: Version) -> None:
-        """It never falls but by a rollback, and a run is published again only by a new execution."""
+        """It falls by a rollback alone, and a run is published again by a new execution alone."""
         history = [v for v in self.bucket.history if v.name == plays.POINTER]
         place = history.index(version)
         if place == 0:
