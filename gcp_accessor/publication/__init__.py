@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from gcp_accessor.publication.collection import Collecting, Collection
 from gcp_accessor.publication.history import History, Runs, RunSummary
 from gcp_accessor.publication.manifest import Manifest, PublishedFile
 from gcp_accessor.publication.reading import Published
@@ -37,13 +38,14 @@ __all__ = [
     "PublishedFile",
     "Manifest",
     "Outcome",
+    "Collection",
     "Runs",
     "RunSummary",
     "Started",
 ]
 
 
-class Publication(History, Steering):
+class Publication(History, Steering, Collecting):
     """A place in Cloud Storage where one complete, checked run is the published one.
 
     Example:

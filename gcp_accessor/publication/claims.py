@@ -28,10 +28,13 @@ def tombstone_path(run_id: str) -> str:
 
 def claim(documents: Documents, run_id: str) -> bool:
     """Keep a run from being collected for as long as a young one is; False if it was too late."""
-    documents.create(
-        f"runs/{run_id}/claims/{secrets.token_hex(8)}.json", {"schema_version": SCHEMA_VERSION}
-    )
-    return is_spared(documents, run_id)
+    path = f"runs/{run_id}/claims/{secrets.token_hex(8)}.json"
+    stored = documents.create(path, {"schema_version": SCHEMA_VERSION})
+    if is_spared(documents, run_id):
+        return True
+    if stored is not None:
+        documents.delete(path, stored.generation)
+    return False
 
 
 def is_spared(documents: Documents, run_id: str) -> bool:

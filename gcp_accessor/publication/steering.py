@@ -35,6 +35,8 @@ class Steering(Reading):
         """
         # Before anything is written: there may be no such run.
         self.manifest(check_run_id(run_id))
+        if not claim(self.documents, run_id):
+            raise CorruptRun(f"run {run_id} of {self.uri} was collected meanwhile; take another")
         manifest, digest, run = self._sound(run_id)
         while True:
             before = self._pointer_or_damage()
@@ -74,7 +76,11 @@ class Steering(Reading):
             if not runs:
                 # Its own run is gone as well, which this says.
                 return self._published_manifest()
-            manifest, digest, run = self._sound(max(runs, key=lambda each: each.rank).run_id)
+            newest = max(runs, key=lambda each: each.rank)
+            if not claim(self.documents, newest.run_id):
+                # Its end was decided before, and it is gone now.
+                continue
+            manifest, digest, run = self._sound(newest.run_id)
             if move_pointer(
                 self.documents,
                 before,
@@ -124,9 +130,7 @@ class Steering(Reading):
         return read_pins(self.documents)
 
     def _sound(self, run_id: str) -> tuple[Manifest, str, StoredRun]:
-        """Return a run that is whole, and that no collection takes while it is young again."""
-        if not claim(self.documents, run_id):
-            raise CorruptRun(f"run {run_id} of {self.uri} was collected meanwhile; take another")
+        """Return a run with its manifest's digest, if every byte of it is what it was."""
         manifest, text = self._manifest(run_id, None)
         for file in manifest.files:
             with self.open(manifest, file):
