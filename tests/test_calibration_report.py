@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from etl_jobs import irt
+from etl_jobs.calibrate.findings import Findings
+from etl_jobs.calibrate.groups import StudentGroups
 from etl_jobs.calibrate.items import item_table
-from etl_jobs.calibrate.report import item_flags, report_of
+from etl_jobs.calibrate.report import report_of
 
 if TYPE_CHECKING:
     from etl_jobs.report import ReportData
@@ -25,12 +27,15 @@ def simulate(persons: int = 1500, items: int = 12) -> np.ndarray:
     return (draw.random((persons, items)) < 1 / (1 + np.exp(-log_odds))).astype(float)
 
 
-def report(answers: np.ndarray, **arguments: Any) -> ReportData:
+def report(
+    answers: np.ndarray, groups: StudentGroups | None = None, **arguments: Any
+) -> ReportData:
     responses = irt.Responses.from_dense(answers)
     fitted = irt.calibrate(responses, **arguments)
-    fit, _ = irt.mean_squares(fitted, responses)
-    items = item_table(fitted, [{}] * len(fitted.items), item_flags(fitted, fit))
-    return report_of(fitted, responses, items, fit, {}, FIGURES, SETTINGS)
+    findings = Findings.of(fitted, responses, groups)
+    names: list[dict[str, object]] = [{}] * len(fitted.items)
+    items = item_table(fitted, names, findings.flags(fitted), findings.differences)
+    return report_of(fitted, responses, items, findings, groups, {}, FIGURES, SETTINGS)
 
 
 def test_items_that_follow_the_model_have_no_flag() -> None:
@@ -82,4 +87,5 @@ def test_scores_are_not_compared_where_answers_have_gaps() -> None:
     told = report(answers)
 
     assert told.fit_p is None
+    assert told.infit is not None
     assert np.all(np.isfinite(told.infit))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from etl_jobs.place import Place
-    from gcp_accessor import Publication
+    from gcp_accessor.publication.reading import Reading
 
 NO_ANCHOR = "none"
 # An item with one of these flags is known by its prior rather than by its answers: the next run
@@ -39,7 +39,7 @@ def settle(settings: Mapping[str, object], place: Place) -> Mapping[str, object]
             raise Misuse(f"the parameter anchor is {anchor!r}: {error}, or latest") from error
         return settings
     manifest = publication.latest()
-    while manifest is not None and manifest.as_of >= settings["as_of"]:
+    while manifest is not None and manifest.as_of >= settings["as_of"]:  # type: ignore[operator]
         earlier = str(manifest.facts["settings"].get("anchor", NO_ANCHOR))
         manifest = None if earlier == NO_ANCHOR else publication.manifest(earlier)
     if manifest is None:
@@ -51,7 +51,7 @@ def settle(settings: Mapping[str, object], place: Place) -> Mapping[str, object]
 
 
 def anchors_of(
-    publication: Publication, run_id: str, items: set[str]
+    publication: Reading, run_id: str, items: set[str]
 ) -> dict[str, tuple[float, ...]] | None:
     """Return the parameters to hold, read with verification; None for no run.
 

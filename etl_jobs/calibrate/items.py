@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pyarrow import Table
 
+    from etl_jobs.calibrate.groups import GroupDifferences
     from etl_jobs.irt import Calibration
 
 # Far more than the standard errors warrant, and coarse enough that the last bits of a sum,
@@ -37,56 +38,83 @@ ITEM_PARAMETERS = Query(
         Column("lower_asymptote", "FLOAT64", "REQUIRED", "chance of guessing it right"),
         Column("upper_asymptote", "FLOAT64", "REQUIRED", "1 less the chance of a slip"),
         Column("is_anchor", "BOOL", "REQUIRED", "whether it was held as an earlier run had it"),
-        Column("population_mean", "FLOAT64", "REQUIRED", "of the students' abilities"),
+        Column("population_mean", "FLOAT64", "REQUIRED", "of all students' abilities"),
         Column("population_deviation", "FLOAT64", "REQUIRED", "of the same"),
+        Column("flags", "STRING", "REQUIRED", "what to look at, in words; '' where all is well"),
+        Column("dif_group", "STRING", description="the group it treats least like the reference"),
+        Column("dif_class", "STRING", description="A negligible, B moderate, C large"),
+        Column("dif_delta", "FLOAT64", description="below 0 it is harder for that group"),
     ),
-    checks={"asymptotes_are_in_order": "lower_asymptote < upper_asymptote"},
+    checks={
+        "asymptotes_are_in_order": "lower_asymptote < upper_asymptote",
+        "classes_are_known": "dif_class IN ('A', 'B', 'C')",
+    },
 )
-
-# Beyond it the warehouse goes through the answers: in memory, reading them takes about 100 bytes
-# each for a while.
-MOST_ANSWERS_IN_MEMORY = 30_000_000
 
 
 def item_table(
-    fitted: Calibration, names: list[dict[str, object]], flags: Sequence[tuple[str, ...]]
+    fitted: Calibration,
+    names: list[dict[str, object]],
+    flags: Sequence[tuple[str, ...]],
+    differences: GroupDifferences | None = None,
 ) -> Table:
-    """Return one row per item, as it is published."""
+    """Return one row per item, as it is published.
+
+    Args:
+        differences: How items treat groups of students, where groups were compared.
+    """
     import numpy as np
     import pyarrow as pa
-
-    def rounded(values: Any) -> Any:
-        # An infinite or undefined number has no place in a table: it is NULL.
-        finite = np.isfinite(values)
-        return pa.array(np.round(np.where(finite, values, 0.0), DECIMALS) + 0.0, mask=~finite)
 
     columns = {
         "item_id": pa.array([str(item) for item in fitted.items], pa.string()),
         "item_name": pa.array([row.get("item_name") for row in names], pa.string()),
         "subject": pa.array([row.get("subject") for row in names], pa.string()),
-        "discrimination": rounded(fitted.discrimination),
-        "difficulty": rounded(fitted.difficulty),
-        "discrimination_error": rounded(fitted.discrimination_error),
-        "difficulty_error": rounded(fitted.difficulty_error),
-        "intercept": rounded(fitted.intercept),
-        "intercept_error": rounded(fitted.intercept_error),
+        "discrimination": _rounded(fitted.discrimination),
+        "difficulty": _rounded(fitted.difficulty),
+        "discrimination_error": _rounded(fitted.discrimination_error),
+        "difficulty_error": _rounded(fitted.difficulty_error),
+        "intercept": _rounded(fitted.intercept),
+        "intercept_error": _rounded(fitted.intercept_error),
         "answers": pa.array(fitted.answers),
-        "share_correct": rounded(fitted.right / np.maximum(fitted.answers, 1)),
+        "share_correct": _rounded(fitted.right / np.maximum(fitted.answers, 1)),
         "flags": pa.array([" ".join(each) for each in flags], pa.string()),
     }
     if fitted.model in ("3PL", "4PL"):
         columns |= {
-            "lower_asymptote": rounded(fitted.lower),
-            "lower_asymptote_error": rounded(fitted.lower_error),
+            "lower_asymptote": _rounded(fitted.lower),
+            "lower_asymptote_error": _rounded(fitted.lower_error),
         }
     if fitted.model == "4PL":
         columns |= {
-            "upper_asymptote": rounded(fitted.upper),
-            "upper_asymptote_error": rounded(fitted.upper_error),
+            "upper_asymptote": _rounded(fitted.upper),
+            "upper_asymptote_error": _rounded(fitted.upper_error),
         }
     if fitted.held.any():
         columns["is_anchor"] = pa.array(fitted.held)
+    if differences is not None:
+        columns |= {
+            "dif_group": _named(differences.group),
+            "dif_class": _named(differences.ets_class),
+            "dif_delta": _rounded(differences.delta),
+            "dif_delta_error": _rounded(differences.delta_error),
+        }
     return pa.table(columns)
+
+
+def _rounded(values: Any) -> Any:
+    import numpy as np
+    import pyarrow as pa
+
+    # An infinite or undefined number has no place in a table: it is NULL.
+    finite = np.isfinite(values)
+    return pa.array(np.round(np.where(finite, values, 0.0), DECIMALS) + 0.0, mask=~finite)
+
+
+def _named(names: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.array([str(name) or None for name in names], pa.string())
 
 
 def json_rows(items: Table) -> list[dict[str, object]]:
@@ -104,10 +132,16 @@ def parameter_rows(fitted: Calibration, items: Table, as_of: date) -> Table:
     import numpy as np
     import pyarrow as pa
 
-    (population,) = fitted.populations
+    from etl_jobs.calibrate.groups import everybody
+
+    students = everybody(fitted)
+    nothing = pa.nulls(items.num_rows, pa.string())
 
     def all_rows(value: object, type_: Any) -> Any:
         return pa.array([value] * items.num_rows, type_)
+
+    def if_compared(name: str) -> Any:
+        return items[name] if name in items.column_names else nothing
 
     return pa.table(
         {
@@ -118,7 +152,11 @@ def parameter_rows(fitted: Calibration, items: Table, as_of: date) -> Table:
             "lower_asymptote": pa.array(np.round(fitted.lower, DECIMALS)),
             "upper_asymptote": pa.array(np.round(fitted.upper, DECIMALS)),
             "is_anchor": pa.array(fitted.held),
-            "population_mean": all_rows(round(population.mean, DECIMALS), pa.float64()),
-            "population_deviation": all_rows(round(population.deviation, DECIMALS), pa.float64()),
+            "population_mean": all_rows(round(students.mean, DECIMALS), pa.float64()),
+            "population_deviation": all_rows(round(students.deviation, DECIMALS), pa.float64()),
+            "flags": items["flags"],
+            "dif_group": if_compared("dif_group"),
+            "dif_class": if_compared("dif_class"),
+            "dif_delta": if_compared("dif_delta").cast(pa.float64()),
         }
     )

@@ -8,33 +8,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from etl_jobs.calibrate.anchors import NO_ANCHOR, anchors_of, settle
-from etl_jobs.calibrate.items import (
-    DECIMALS,
-    ITEM_PARAMETERS,
-    item_table,
-    json_rows,
-    parameter_rows,
-)
+from etl_jobs.calibrate.anchors import NO_ANCHOR, anchors_of
+from etl_jobs.calibrate.anchors import settle as settle_anchor
+from etl_jobs.calibrate.document import document, figures_of
+from etl_jobs.calibrate.groups import LARGEST
+from etl_jobs.calibrate.items import ITEM_PARAMETERS, item_table, parameter_rows
+from etl_jobs.calibrate.notes import notes_of
 from etl_jobs.contract import JobParameter
-from etl_jobs.errors import CalibrationError
+from etl_jobs.errors import CalibrationError, Misuse
 from etl_jobs.product import File, Product
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from pyarrow import ChunkedArray, Table
 
+    from etl_jobs.calibrate.groups import StudentGroups
     from etl_jobs.irt import Calibration, Responses
+    from etl_jobs.place import Place
     from etl_jobs.product import Work
 
-__all__ = ["OUTPUT", "PARAMETERS", "QUERIES", "STEPS", "produce", "settle"]
+__all__ = ["OPTIONAL", "OUTPUT", "PARAMETERS", "QUERIES", "STEPS", "produce", "settle"]
+
+NO_GROUPS = "none"
 
 QUERIES = ("calibrate/responses", "calibrate/items", "calibrate/rejected")
 STEPS = (
     *("calibrate/answers", "calibrate/students"),
     *("calibrate/sample", "calibrate/expectation"),
 )
+# Read but where the parameter has the value.
+OPTIONAL = {"calibrate/groups": ("groups", NO_GROUPS)}
 PARAMETERS = (
     JobParameter(
         "model",
@@ -63,15 +67,49 @@ PARAMETERS = (
         default="auto",
         one_of=("auto", "memory", "warehouse"),
     ),
+    JobParameter(
+        "groups",
+        "STRING",
+        "of raw.student_groups: dif compares how items treat them; populations also gives each a "
+        "mean and a deviation of its own",
+        default=NO_GROUPS,
+        one_of=(NO_GROUPS, "dif", "populations"),
+    ),
+    JobParameter(
+        "reference",
+        "STRING",
+        "the group that the others are compared with; largest is the one of most students",
+        default=LARGEST,
+    ),
 )
 OUTPUT = ITEM_PARAMETERS
 
 # Beyond it the warehouse goes through the answers: in memory, reading them takes about 100 bytes
 # each for a while.
 MOST_ANSWERS_IN_MEMORY = 30_000_000
-# What a terminal is shown of the items; the report shows the rest.
-_LISTED = 10
-_WIDEST_NAME = 40
+
+
+def settle(settings: Mapping[str, object], place: Place) -> Mapping[str, object]:
+    """Return the settings with the run that `anchor` means.
+
+    Raises:
+        Misuse: there is no such run, or settings contradict each other.
+    """
+    if settings["groups"] == NO_GROUPS and settings["reference"] != LARGEST:
+        raise Misuse(
+            f"the parameter reference is {settings['reference']!r}, and no groups are compared; "
+            "set groups=dif or groups=populations, too"
+        )
+    if settings["groups"] != NO_GROUPS and settings["engine"] == "warehouse":
+        raise Misuse(_no_groups_there(str(settings["groups"])))
+    return settle_anchor(settings, place)
+
+
+def _no_groups_there(groups: str) -> str:
+    return (
+        "a calibration in the warehouse knows no groups of students; set engine=memory, or leave "
+        f"groups={groups} out and run dif/mantel_haenszel, which compares two groups in SQL"
+    )
 
 
 def produce(work: Work) -> Product:
@@ -80,43 +118,31 @@ def produce(work: Work) -> Product:
     Raises:
         CalibrationError: there are too few answers, or the fit did not converge.
     """
-    from etl_jobs import irt
-    from etl_jobs.calibrate.report import item_flags, report_of
+    from etl_jobs.calibrate.findings import Findings
+    from etl_jobs.calibrate.report import report_of
     from etl_jobs.report import render
 
     settings = work.settings
     names = {str(row["item_id"]): row for row in work.query("calibrate/items")}
-    engine = _engine(settings, sum(int(str(row["answers"])) for row in names.values()))
-    try:
-        fitted, responses = _fit(work, names, engine)
-    except irt.CalibrationError as error:
-        raise CalibrationError(f"calibrate: {error}. Nothing was published") from error
-    fit, _ = irt.mean_squares(fitted, responses)
-    flags = item_flags(fitted, fit)
-    items = item_table(fitted, [names.get(str(item), {}) for item in fitted.items], flags)
+    answers = sum(int(str(row["answers"])) for row in names.values())
+    engine = _engine(settings, answers)
+    if engine == "warehouse" and settings["groups"] != NO_GROUPS:
+        raise CalibrationError(
+            f"calibrate: {answers:,} answers go to the warehouse, and "
+            f"{_no_groups_there(str(settings['groups']))}. Nothing was published"
+        )
+    fitted, responses, groups = _fit(work, names, engine)
+    findings = Findings.of(fitted, responses, groups)
+    flags = findings.flags(fitted)
+    items = item_table(
+        fitted, [names.get(str(item), {}) for item in fitted.items], flags, findings.differences
+    )
     rejected = {str(row["reason"]): row["answers"] for row in work.query("calibrate/rejected")}
-    figures = _figures(fitted, engine, flags)
-    (population,) = fitted.populations
-    content = {
-        "schema_version": 1,
-        "as_of": str(settings["as_of"]),
-        "model": fitted.model,
-        "parametrisation": _parametrisation(fitted),
-        "scale": _scale(str(settings["anchor"])),
-        "anchor_run": None if settings["anchor"] == NO_ANCHOR else settings["anchor"],
-        "populations": [
-            {
-                "label": None,
-                "persons": population.persons,
-                "mean": round(population.mean, DECIMALS),
-                "deviation": round(population.deviation, DECIMALS),
-            }
-        ],
-        "settings": {name: str(value) for name, value in settings.items()},
-        **figures,
-        "items": json_rows(items),
-    }
-    report = render(report_of(fitted, responses, items, fit, rejected, figures, settings))
+    figures = figures_of(fitted, engine, flags, findings)
+    content = document(fitted, items, findings, figures, settings)
+    report = render(
+        report_of(fitted, responses, items, findings, groups, rejected, figures, settings)
+    )
     return Product(
         files=(
             File("item_parameters.json", content, "json", items.num_rows),
@@ -125,7 +151,7 @@ def produce(work: Work) -> Product:
         ),
         table=parameter_rows(fitted, items, settings["as_of"]),  # type: ignore[arg-type]
         metrics=figures,
-        notes=_notes(fitted.model, items, figures),
+        notes=notes_of(fitted, items, figures, findings),
     )
 
 
@@ -137,49 +163,33 @@ def _engine(settings: Mapping[str, object], answers: int) -> str:
 
 def _fit(
     work: Work, names: Mapping[str, Mapping[str, object]], engine: str
-) -> tuple[Calibration, Responses]:
-    """Return the calibration, and the answers to show abilities by."""
+) -> tuple[Calibration, Responses, StudentGroups | None]:
+    """Return the calibration, answers to show abilities by, and the groups of who gave them."""
     from etl_jobs import irt
+    from etl_jobs.calibrate.groups import groups_of
 
     settings, anchor = work.settings, str(work.settings["anchor"])
     priors = irt.DEFAULT_PRIORS if settings["priors"] == "default" else None
     model: irt.Model = settings["model"]  # type: ignore[assignment]
-    if engine == "warehouse":
-        import numpy as np
+    try:
+        if engine == "warehouse":
+            from etl_jobs.calibrate.warehouse import ItemCounts, calibrate_in_warehouse
 
-        from etl_jobs.calibrate.warehouse import ItemCounts, calibrate_in_warehouse
-
-        items = sorted(names)
-        counts = ItemCounts(
-            np.array(items, object),
-            np.array([names[item]["answers"] for item in items], np.int64),
-            np.array([names[item]["correct_answers"] for item in items], np.int64),
-        )
-        fit = calibrate_in_warehouse(
-            work,
-            counts,
-            model=model,
-            priors=priors,
-            anchors=anchors_of(work.run.publication, anchor, set(items)),
-        )
-        return fit.fitted, fit.sample
-    responses = _responses(work.query("calibrate/responses").to_arrow())
-    anchors = anchors_of(work.run.publication, anchor, set(responses.items.tolist()))
-    fitted = irt.calibrate(responses, model=model, priors=priors, anchors=anchors)
-    return fitted, responses
-
-
-def _parametrisation(fitted: Calibration) -> str:
-    logistic = "1 / (1 + exp(-discrimination * (ability - difficulty)))"
-    if fitted.model not in ("3PL", "4PL"):
-        return f"P(right) = {logistic}"
-    return f"P(right) = lower_asymptote + (upper_asymptote - lower_asymptote) * {logistic}"
-
-
-def _scale(anchor: str) -> str:
-    if anchor != NO_ANCHOR:
-        return f"that of run {anchor}, whose items are held"
-    return "abilities of the students have mean 0 and standard deviation 1"
+            counts = ItemCounts.of(names)
+            anchors = anchors_of(work.run.publication, anchor, set(names))
+            fit = calibrate_in_warehouse(work, counts, model=model, priors=priors, anchors=anchors)
+            return fit.fitted, fit.sample, None
+        responses = _responses(work.query("calibrate/responses").to_arrow())
+        anchors = anchors_of(work.run.publication, anchor, set(responses.items.tolist()))
+        groups = None
+        if settings["groups"] != NO_GROUPS:
+            rows = work.query("calibrate/groups").to_arrow()
+            groups = groups_of(rows, responses, str(settings["reference"]))
+        apart = groups.labels() if groups and settings["groups"] == "populations" else None
+        fitted = irt.calibrate(responses, model=model, priors=priors, anchors=anchors, groups=apart)
+    except irt.CalibrationError as error:
+        raise CalibrationError(f"calibrate: {error}. Nothing was published") from error
+    return fitted, responses, groups
 
 
 def _responses(answers: Table) -> Responses:
@@ -203,47 +213,3 @@ def _codes(labels: ChunkedArray) -> tuple[Any, Any]:
     place[order] = np.arange(len(order))
     sorted_labels = encoded.dictionary.take(order).to_numpy(zero_copy_only=False)
     return sorted_labels, place[encoded.indices.to_numpy()].astype(np.int64)
-
-
-def _figures(fitted: Calibration, engine: str, flags: Sequence[tuple[str, ...]]) -> dict[str, Any]:
-    """Return what the run is judged by."""
-    return {
-        "engine": engine,
-        "students": fitted.persons,
-        "answers": int(fitted.answers.sum()),
-        "anchors": int(fitted.held.sum()),
-        "flagged_items": sum(map(bool, flags)),
-        "log_likelihood": round(fitted.log_likelihood, 4),
-        "iterations": fitted.iterations,
-        "converged": fitted.converged,
-        "score": float(f"{fitted.score:.2g}"),
-    }
-
-
-def _notes(model: str, items: Table, figures: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what a person at a terminal should be told: a short test's items, one a line."""
-    size = f"{items.num_rows:,} items, {figures['students']:,} students"
-    state = f"log-likelihood {figures['log_likelihood']:,.3f} after {figures['iterations']} passes"
-    notes = [f"{model} of {size}, {figures['answers']:,} answers: {state}"]
-    if items.num_rows <= _LISTED:
-        rows = items.to_pylist()
-        names = [_printable(row["item_name"] or row["item_id"]) for row in rows]
-        width = max(len("item"), *map(len, names))
-        notes.append(f"{'item':{width}}  discrimination  difficulty")
-        notes += [
-            f"{name:{width}}  {row['discrimination']:14.3f}  {row['difficulty']:10.3f}"
-            for name, row in zip(names, rows, strict=True)
-        ]
-    if figures["anchors"]:
-        notes.append(f"{figures['anchors']:,} items are anchors and keep their parameters")
-    if figures["flagged_items"]:
-        flagged = figures["flagged_items"]
-        which = "1 item is" if flagged == 1 else f"{flagged:,} items are"
-        notes.append(f"{which} flagged; the report says why")
-    return tuple(notes)
-
-
-def _printable(name: str) -> str:
-    """Return a name that keeps to its line, whatever it holds."""
-    text = "".join(letter if letter.isprintable() else " " for letter in name)
-    return text if len(text) <= _WIDEST_NAME else text[: _WIDEST_NAME - 1] + "…"

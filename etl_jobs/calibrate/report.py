@@ -9,39 +9,23 @@ if TYPE_CHECKING:
 
     from pyarrow import Table
 
-    from etl_jobs.irt import Calibration, MeanSquares, Responses
-    from etl_jobs.report import ReportData
-    from etl_jobs.report.data import Floats
+    from etl_jobs.calibrate.findings import Findings
+    from etl_jobs.calibrate.groups import StudentGroups
+    from etl_jobs.irt import Calibration, Responses
+    from etl_jobs.report import Group, ReportData
+    from etl_jobs.report.data import Differences, Floats, Pair
 
 _BINS = 40
-# Linacre's (2002) bound of what is still productive for measurement is 1.5; this is Wright's
-# (1994) for a run of the mill test. A departure must also be more than chance.
-_MISFIT = 1.3
-_BEYOND_CHANCE = 3.0
 # S-X2 is for complete data, and its time grows with the square of the items.
 _MOST_ITEMS_FOR_SCORES = 150
-
-
-def item_flags(fitted: Calibration, fit: MeanSquares) -> tuple[tuple[str, ...], ...]:
-    """Each item's flags, "misfit" among them: answers noisier than the model by more than chance.
-
-    An item that was never going to follow a curve, because its discrimination is low or
-    negative, is flagged for that alone.
-    """
-    noisy = ((fit.infit > _MISFIT) & (fit.infit_z > _BEYOND_CHANCE)) | (
-        (fit.outfit > _MISFIT) & (fit.outfit_z > _BEYOND_CHANCE)
-    )
-    return tuple(
-        (*flags, "misfit") if misfits and not flags else tuple(flags)
-        for flags, misfits in zip(fitted.flags, noisy.tolist(), strict=True)
-    )
 
 
 def report_of(
     fitted: Calibration,
     responses: Responses,
     items: Table,
-    fit: MeanSquares,
+    findings: Findings,
+    groups: StudentGroups | None,
     rejected: Mapping[str, Any],
     figures: Mapping[str, Any],
     settings: Mapping[str, object],
@@ -50,6 +34,7 @@ def report_of(
     import numpy as np
 
     from etl_jobs import irt
+    from etl_jobs.calibrate.groups import everybody
     from etl_jobs.report import ReportData
 
     def column(name: str) -> Any:
@@ -59,9 +44,9 @@ def report_of(
         # What is held was not estimated here: a dash, not an error of 0.
         return np.where(fitted.held, np.nan, column(name))
 
-    abilities = irt.estimate_abilities(fitted, responses).ability
+    students = everybody(fitted)
+    abilities = irt.estimate_abilities(fitted, responses, persons=students).ability
     counts, edges = np.histogram(abilities, bins=_BINS, range=(-4.0, 4.0))
-    [students] = fitted.populations
     return ReportData(
         title="Item calibration",
         as_of=settings["as_of"],  # type: ignore[arg-type]
@@ -78,8 +63,8 @@ def report_of(
         difficulty=column("difficulty"),
         difficulty_se=error("difficulty_error"),
         **_asymptotes(fitted),
-        infit=fit.infit,
-        outfit=fit.outfit,
+        infit=findings.fit.infit,
+        outfit=findings.fit.outfit,
         fit_p=_score_fit(fitted, responses),
         anchored=fitted.held if fitted.held.any() else None,
         flags=[tuple(str(flags).split()) for flags in items["flags"].to_pylist()],
@@ -90,6 +75,9 @@ def report_of(
         ability_counts=counts,
         ability_mean=students.mean,
         ability_deviation=students.deviation,
+        groups=_groups(fitted, responses, groups),
+        differences=_differences(findings),
+        pairs=_pairs(fitted, findings),
         information=irt.information_curve(fitted, fitted.nodes),
         standard_error=irt.measurement_error(fitted, fitted.nodes),
         facts={
@@ -98,8 +86,72 @@ def report_of(
             "Log-likelihood": figures["log_likelihood"],
             "Passes over the answers": figures["iterations"],
             "Largest scaled score": figures["score"],
+            "Pairs of items compared (Q3)": findings.dependent.compared
+            if findings.dependent.students
+            else "none, there are too many items",
         },
         left_out=dict(rejected),
+    )
+
+
+def _groups(
+    fitted: Calibration, responses: Responses, groups: StudentGroups | None
+) -> tuple[Group, ...]:
+    """The groups with their students; with means where they are populations of their own."""
+    import numpy as np
+
+    from etl_jobs.report import Group
+    from etl_jobs.report.data import NO_GROUP
+
+    if groups is None:
+        return ()
+    if len(fitted.populations) > 1:
+        return tuple(
+            Group(
+                name=each.label.name or NO_GROUP,
+                students=each.persons,
+                mean=each.mean,
+                deviation=each.deviation,
+            )
+            for each in fitted.populations
+        )
+    answered = responses.answers_per_person() > 0
+    # The last place is that of students of no group.
+    place = np.where(groups.group < 0, len(groups.names), groups.group)[answered]
+    students = np.bincount(place, minlength=len(groups.names) + 1).tolist()
+    return tuple(
+        Group(name=name, students=count, mean=float("nan"), deviation=float("nan"))
+        for name, count in zip((*groups.names, NO_GROUP), students, strict=True)
+        if count
+    )
+
+
+def _differences(findings: Findings) -> Differences | None:
+    from etl_jobs.report.data import Differences
+
+    found = findings.differences
+    if found is None:
+        return None
+    return Differences(
+        reference=found.reference,
+        group=[str(name) for name in found.group],
+        delta=found.delta,
+        delta_se=found.delta_error,
+    )
+
+
+def _pairs(fitted: Calibration, findings: Findings) -> tuple[Pair, ...]:
+    from etl_jobs.report.data import Pair
+
+    place = {str(item): number for number, item in enumerate(fitted.items)}
+    return tuple(
+        Pair(
+            first=place[pair.first],
+            second=place[pair.second],
+            q3=pair.q3,
+            students=pair.students,
+        )
+        for pair in findings.dependent.pairs
     )
 
 
@@ -114,11 +166,12 @@ def _asymptotes(fitted: Calibration) -> dict[str, Any]:
 
 
 def _score_fit(fitted: Calibration, responses: Responses) -> Floats | None:
-    """The p-values of S-X2, where answers are complete and items not too many."""
+    """The p-values of S-X2, where answers are complete, of one population, items not too many."""
     from etl_jobs import irt
 
     given = responses.answers_per_person()
     items = len(responses.items)
-    if items > _MOST_ITEMS_FOR_SCORES or not bool(((given == 0) | (given == items)).all()):
+    complete = bool(((given == 0) | (given == items)).all())
+    if items > _MOST_ITEMS_FOR_SCORES or len(fitted.populations) > 1 or not complete:
         return None
     return irt.summed_score_fit(fitted, responses).p_value

@@ -50,6 +50,18 @@ class ItemCounts:
     answers: NDArray[Any]
     right: NDArray[Any]
 
+    @classmethod
+    def of(cls, rows: Mapping[str, Mapping[str, object]]) -> ItemCounts:
+        """The rows of `calibrate/items`, by the items' ids."""
+        import numpy as np
+
+        items = sorted(rows)
+        return cls(
+            np.array(items, object),
+            np.array([rows[item]["answers"] for item in items], np.int64),
+            np.array([rows[item]["correct_answers"] for item in items], np.int64),
+        )
+
     def answers_per_item(self) -> NDArray[Any]:
         """How many students answered each item, shape (items,)."""
         return self.answers

@@ -15,18 +15,57 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+# What students who are of none of the groups are called.
+NO_GROUP = "no group"
+
 # Columns that only some calibrations have.
 _OPTIONAL = ("lower", "lower_se", "upper", "upper_se", "infit", "outfit", "fit_p")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Students who were calibrated as a population of their own."""
+    """Students who are told apart.
+
+    Attributes:
+        mean, deviation: Of their abilities; NaN where they are no population of their own.
+    """
 
     name: str
     students: int
     mean: float
     deviation: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Differences:
+    """How each item treats groups of equally able students, shape (items,) each.
+
+    Attributes:
+        reference: The group that others are compared with.
+        group: The one that an item is most unequal for; "" where nothing can be compared.
+        delta: How much easier the item is for it, on ETS's scale; below 0 it is harder.
+        delta_se: Its standard error.
+    """
+
+    reference: str
+    group: Sequence[str]
+    delta: Floats
+    delta_se: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two items, by their places, that hang together by more than ability.
+
+    Attributes:
+        q3: The correlation of what ability leaves open in their answers.
+        students: How many answered both.
+    """
+
+    first: int
+    second: int
+    q3: float
+    students: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -49,7 +88,9 @@ class ReportData:
         left_out: Rows that cleaning removed, reason -> rows, in the order to show.
         ability_mean, ability_deviation: Of the students, where anchors or another group set
             the scale.
-        groups: The students' populations, where there is more than one.
+        groups: The groups of students, where they are told apart.
+        differences: How items treat these groups, where that was looked at.
+        pairs: Items that hang together, the closest first.
         item_id: Unique names of the items.
         item_name: What a person calls them; None where the id is all there is.
         subject: The items' subjects; None where an item has none.
@@ -72,7 +113,8 @@ class ReportData:
         standard_error: Standard error of measurement for the same, shape (nodes,).
 
     Raises:
-        ValueError: Arrays disagree in shape, an item id comes twice, theta does not grow.
+        ValueError: Arrays disagree in shape, an item id comes twice, theta does not grow, a
+            pair is of no items.
     """
 
     title: str
@@ -110,6 +152,8 @@ class ReportData:
     ability_mean: float = 0.0
     ability_deviation: float = 1.0
     groups: Sequence[Group] = ()
+    differences: Differences | None = None
+    pairs: Sequence[Pair] = ()
 
     def __post_init__(self) -> None:
         items, nodes = len(self.item_id), len(self.theta)
@@ -132,6 +176,15 @@ class ReportData:
         for shape, names in shapes.items():
             for name in names:
                 self._expect(name, np.shape(getattr(self, name)), shape)
+        if self.differences is not None:
+            for name in ("group", "delta", "delta_se"):
+                found = np.shape(getattr(self.differences, name))
+                self._expect(f"differences.{name}", found, (items,))
+        for pair in self.pairs:
+            if not (0 <= pair.first < items and 0 <= pair.second < items):
+                raise ValueError(
+                    f"a pair is of the items {pair.first} and {pair.second}; there are {items}"
+                )
         if nodes < 2 or not bool(np.all(np.diff(self.theta) > 0)):
             raise ValueError("theta needs at least two abilities, each greater than the last")
         name, times = Counter(self.item_id).most_common(1)[0]
@@ -142,6 +195,22 @@ class ReportData:
     def has_asymptotes(self) -> bool:
         """Whether a weak student may guess, or a strong one slip."""
         return self.lower is not None or self.upper is not None
+
+    @property
+    def dif(self) -> Floats | None:
+        """How much easier each item is for a group than for equally able others."""
+        return None if self.differences is None else self.differences.delta
+
+    @property
+    def dif_se(self) -> Floats | None:
+        """Standard errors of the same."""
+        return None if self.differences is None else self.differences.delta_se
+
+    @property
+    def scale_group(self) -> str | None:
+        """The group whose mean is 0 and whose deviation is 1, where one sets the scale."""
+        own = [group.name for group in self.groups if (group.mean, group.deviation) == (0, 1)]
+        return own[0] if own and self.anchored is None else None
 
     @property
     def own_scale(self) -> bool:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 # These items are only waiting for answers: nothing is wrong with them, as far as anyone knows.
 WAITING = ("too_few_answers", "no_answers")
+# These are about groups of students.
+DIFFERENCES = frozenset({"large_dif", "moderate_dif"})
 
 
 @dataclass(frozen=True)

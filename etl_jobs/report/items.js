@@ -9,7 +9,11 @@ const COUNT = items.id.length;
 const nameOf = (i) => items.name[i] ?? items.id[i];
 const subjectOf = (i) => data.subjects[items.subject[i]] ?? "";
 const below = (i) => [items.name[i] === null ? "" : items.id[i], subjectOf(i)].filter(Boolean).join(" · ");
-const flagsOf = (i) => data.flag_sets[items.flag_set[i]].map((index) => data.flags[index]);
+// What a flag says of this item in particular takes the place of what it says of any.
+const flagsOf = (i) => data.flag_sets[items.flag_set[i]].map((index) => {
+  const [label, meaning] = data.said[i]?.[index] ?? [data.flags[index].label, data.flags[index].meaning];
+  return { ...data.flags[index], label, meaning };
+});
 const kindOf = (i) => data.kinds[items.flag_set[i]];
 const floorOf = (i) => items.lower?.[i] ?? 0;
 const ceilingOf = (i) => items.upper?.[i] ?? 1;

@@ -12,16 +12,21 @@ from markupsafe import Markup
 
 from etl_jobs.report.axes import ability_range
 from etl_jobs.report.flags import Flag, in_use, kind
-from etl_jobs.report.names import clean, name_of
+from etl_jobs.report.labels import is_said, pairs_of_items, said_of
+from etl_jobs.report.names import clean, name_of, shortened
 from etl_jobs.report.numerals import fixed, percent, whole
 from etl_jobs.report.svg import path
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike
 
     from etl_jobs.report.data import Floats, ReportData
 
 FIRST_ROWS = 25
+# Letters of a group's name, above a number.
+_GROUP = 12
 
 # Observed shares are shown for bands of ability this wide, where at least this many
 # answers are expected: below that a dot says nothing.
@@ -56,9 +61,10 @@ MORE_COLUMNS = (
     Column("upper", "Ceiling u", "Chance that the strongest students get it right"),
     Column("infit", "Infit", "Surprise near its difficulty; 1 is what the model expects"),
     Column("outfit", "Outfit", "Surprise far from its difficulty; 1 is what the model expects"),
+    Column("dif", "DIF", "Below 0 it is harder for a group than for equally able others"),
 )
 # Only the chosen item shows these.
-_DETAILS = ("lower_se", "upper_se", "fit_p")
+_DETAILS = ("lower_se", "upper_se", "fit_p", "dif_se")
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,7 @@ def first_rows(data: ReportData) -> list[Row]:
     """Return the rows that stand in the page without the script: most answers first."""
     order = np.argsort(-np.asarray(data.answers, dtype=float), kind="stable")[:FIRST_ROWS]
     known = [flag for flag, _ in in_use(data.flags)]
+    pairs = pairs_of_items(data)
     lower, upper = data.asymptotes
     rows = []
     for item in map(int, order):
@@ -107,7 +114,11 @@ def first_rows(data: ReportData) -> list[Row]:
                 below=" · ".join(filter(None, _below(data, item))),
                 cells=tuple(cells.items()),
                 curve=sparkline(a, b, lower[item], upper[item], *ability_range(data.theta)),
-                flags=tuple(flag for flag in known if flag.name in names),
+                flags=tuple(
+                    said_of(data, item, flag, pairs.get(item, ()))
+                    for flag in known
+                    if flag.name in names
+                ),
                 kind=kind(names),
                 anchored=data.anchored is not None and bool(data.anchored[item]),
             )
@@ -155,6 +166,7 @@ def payload(data: ReportData) -> Markup:
             [index for index, flag in enumerate(flags) if flag.name in names] for names in sets
         ],
         "kinds": [kind(names) for names in sets],
+        "said": _said(data, flags),
         "bands": bands,
         "items": {
             "id": [clean(name) for name in data.item_id],
@@ -172,6 +184,7 @@ def payload(data: ReportData) -> Markup:
                 if getattr(data, key) is not None
             },
             **({} if data.anchored is None else {"anchor": [int(is_) for is_ in data.anchored]}),
+            **_groups(data),
             "flag_set": [set_place[names] for names in data.flags],
             "observed": observed,
         },
@@ -179,6 +192,27 @@ def payload(data: ReportData) -> Markup:
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     # No text can then close the script element or open a comment.
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))  # noqa: S704
+
+
+def _said(data: ReportData, flags: Sequence[Flag]) -> dict[str, dict[str, list[str]]]:
+    """Return item -> flag -> label and meaning, where they are about this item in particular."""
+    pairs = pairs_of_items(data)
+    said: dict[str, dict[str, list[str]]] = {}
+    for item, names in enumerate(data.flags):
+        if not is_said(data, names):
+            continue
+        for index, flag in enumerate(flags):
+            told = said_of(data, item, flag, pairs.get(item, ()))
+            if flag.name in names and told is not flag:
+                said.setdefault(str(item), {})[str(index)] = [told.label, told.meaning]
+    return said
+
+
+def _groups(data: ReportData) -> dict[str, list[str]]:
+    """Return which group each item's difference is about; it goes beside the number."""
+    if data.differences is None:
+        return {}
+    return {"dif_group": [shortened(clean(name), _GROUP) for name in data.differences.group]}
 
 
 def _short(value: float) -> float:

@@ -57,6 +57,9 @@ def render(report: ReportData) -> str:
             (clean(group.name), whole(group.students), fixed(group.mean), fixed(group.deviation))
             for group in report.groups
         ],
+        populations=any(np.isfinite(group.mean) for group in report.groups),
+        scale_group=clean(report.scale_group or ""),
+        dif_reference=clean(report.differences.reference) if report.differences else "",
         mean=fixed(report.ability_mean),
         deviation=fixed(report.ability_deviation),
         names_on_map=len(report.item_id) <= MOST_NAMES,

@@ -168,6 +168,7 @@ const more = (i) => [
   ...(items.upper ? fact("Ceiling u", fixed(items.upper[i]), items.upper_se?.[i]) : []),
   ...(items.infit ? fact("Infit", fixed(items.infit[i])) : []),
   ...(items.outfit ? fact("Outfit", fixed(items.outfit[i])) : []),
+  ...(items.dif ? fact(`DIF ${items.dif_group[i]}`.trim(), fixed(items.dif[i]), items.dif_se[i]) : []),
 ];
 let drawnItem = null;
 const showItem = () => {

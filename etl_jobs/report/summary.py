@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from etl_jobs.report.flags import Flag, in_use, needs_a_look, needs_more_answers
+from etl_jobs.report.data import NO_GROUP
+from etl_jobs.report.flags import DIFFERENCES, Flag, in_use, needs_a_look, needs_more_answers
+from etl_jobs.report.labels import LONGEST
+from etl_jobs.report.names import clean, name_of, shortened
 from etl_jobs.report.numerals import counted, fixed, percent, whole
 from etl_jobs.report.precision import most_precise, typical_error
 
 if TYPE_CHECKING:
-    from etl_jobs.report.data import ReportData
+    from collections.abc import Sequence
+
+    from etl_jobs.report.data import Group, ReportData
+
+# So many pairs of items, and so many groups, are named.
+_PAIRS_TOLD = 3
+_SIDES_TOLD = 4
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why some items need a look, and how many do for that reason."""
+    """Why some items need a look, how many do for that reason, and which, if few words tell."""
 
     flag: Flag
     items: str
+    named: str
 
 
 @dataclass(frozen=True)
@@ -59,12 +70,14 @@ def summarise(data: ReportData) -> Summary:
         ),
         verdict=_verdict(len(look), items - wait),
         reasons=tuple(
-            Reason(flag, counted(count, "item"))
+            Reason(flag, counted(count, "item"), _named(data, flag.name))
             for flag, count in in_use(look)
         ),
         overlap=any(len(flags) > 1 for flags in look),
         waiting=_waiting(wait),
-        measuring=tuple(filter(None, (_difficulty(data), _precision(data), _scale(data)))),
+        measuring=tuple(
+            filter(None, (_difficulty(data), _precision(data), _groups(data), _scale(data)))
+        ),
         warning=(
             ""
             if data.converged
@@ -81,6 +94,61 @@ def _waiting(wait: int) -> str:
         f"{counted(wait, 'item')} {have} too few answers to be judged yet; "
         f"nothing is wrong with {them}, more answers will tell."
     )
+
+
+def _named(data: ReportData, flag: str) -> str:
+    """Return which items hang together, or for whom how many items are harder or easier."""
+    if flag == "local_dependence" and data.pairs:
+        told = [
+            " with ".join(_short_name(name_of(data, item)) for item in (pair.first, pair.second))
+            for pair in data.pairs[:_PAIRS_TOLD]
+        ]
+        if len(data.pairs) > _PAIRS_TOLD:
+            told.append(f"and {counted(len(data.pairs) - _PAIRS_TOLD, 'more pair')}")
+        return "; ".join(told) + "."
+    if flag in DIFFERENCES and data.differences is not None:
+        delta, group = data.differences.delta, data.differences.group
+        sides = Counter(
+            f"{'harder' if delta[item] < 0 else 'easier'} for {_short_name(group[item])}"
+            for item, names in enumerate(data.flags)
+            if flag in names and np.isfinite(delta[item])
+        )
+        return ", ".join(f"{whole(n)} {side}" for side, n in sides.most_common(_SIDES_TOLD)) + "."
+    return ""
+
+
+def _short_name(name: str) -> str:
+    return shortened(clean(name), LONGEST)
+
+
+def _groups(data: ReportData) -> str:
+    told = data.differences
+    if told is None:
+        return ""
+    others = [each for each in data.groups if each.name not in (told.reference, NO_GROUP)]
+    them = " and ".join(_short_name(each.name) for each in others)
+    unequal = sum(not DIFFERENCES.isdisjoint(flags) for flags in data.flags)
+    verdict = (
+        "no item treats them differently" if not unequal
+        else "1 item treats them differently" if unequal == 1
+        else f"{whole(unequal)} items treat them differently"
+    )  # fmt: skip
+    whose = f"the group {them}" if len(others) == 1 else f"the groups {them}"
+    return (
+        f"Students of {whose if len(others) < 3 else f'{len(others)} groups'} were compared with "
+        f"equally able ones of {_short_name(told.reference)}: {verdict}.{_apart(data, others)}"
+    )
+
+
+def _apart(data: ReportData, others: Sequence[Group]) -> str:
+    """Return how far the ability of one other group is from that of the reference."""
+    first = data.groups[0].mean
+    if len(others) != 1 or not np.isfinite(first + others[0].mean):
+        return ""
+    away = others[0].mean - first
+    where = "above" if away > 0 else "below"
+    reference = _short_name(data.groups[0].name)
+    return f" On average, their ability is {fixed(abs(away))} {where} that of {reference}."
 
 
 def _verdict(look: int, judged: int) -> str:
