@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gcp_accessor.byte_sizes import bytes_text
+from gcp_accessor.errors import CorruptRun
 from gcp_accessor.publication.display import table_html, table_text
 from gcp_accessor.publication.pins import read_pins
-from gcp_accessor.publication.place import list_runs
+from gcp_accessor.publication.place import is_run_id, list_runs
 from gcp_accessor.publication.reading import Reading
 
 if TYPE_CHECKING:
@@ -83,6 +84,25 @@ class History(Reading):
         return Runs(
             self._summary(run, pointer, tuple(names.get(run.run_id, ()))) for run in found[:last]
         )
+
+    def resolve(self, run: str) -> str:
+        """Return the run that somebody means.
+
+        Args:
+            run: A run's name, which is not looked up; "latest", "previous"; or a pin's name.
+
+        Raises:
+            CorruptRun: there is no such run or pin.
+        """
+        if is_run_id(run):
+            return run
+        if run not in ("latest", "previous"):
+            return self.pinned(run).run_id
+        pointer = self._pointer()
+        named = pointer.run_id if run == "latest" else pointer.previous
+        if named is None:
+            raise CorruptRun(f"there is no {run} run at {self.uri}; run the job first")
+        return named
 
     def _summary(self, run: StoredRun, pointer: Pointer, pins: tuple[str, ...]) -> RunSummary:
         if run.find("manifest.json") is None:

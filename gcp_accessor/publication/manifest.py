@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+from gcp_accessor.byte_sizes import bytes_text
+from gcp_accessor.publication.display import table_html
 from gcp_accessor.publication.documents import SCHEMA_VERSION, damage_of, parse
 
 if TYPE_CHECKING:
@@ -58,6 +60,27 @@ class Manifest:
                 return file
         there = ", ".join(file.name for file in self.files) or "none"
         raise KeyError(f"run {self.run_id} has no file {name!r}; it has {there}")
+
+    def column_types(self) -> dict[str, str]:
+        """Return the types of the columns of the run's table in BigQuery's words, if stated."""
+        columns = self.facts.get("columns")
+        if not isinstance(columns, list) or not all(isinstance(each, dict) for each in columns):
+            return {}
+        return {each["name"]: each["type"] for each in columns if {"name", "type"} <= each.keys()}
+
+    def _repr_html_(self) -> str:
+        facts = [
+            ("run", self.run_id),
+            ("as of", self.as_of.isoformat()),
+            ("made", f"{self.created_at:%Y-%m-%d %H:%M:%S} UTC"),
+            *((name, str(value)) for name, value in self.facts.items() if _is_short(value)),
+            *((file.name, bytes_text(file.size)) for file in self.files),
+        ]
+        return table_html(("", ""), facts)
+
+
+def _is_short(value: object) -> bool:
+    return isinstance(value, str | int | float)
 
 
 def manifest_to_json(manifest: Manifest) -> dict[str, Any]:

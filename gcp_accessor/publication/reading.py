@@ -132,6 +132,13 @@ class Reading(PlaceOfRuns):
                 content = opened.enter_context(self.store.open(uri, generation=file.generation))
             except NotFound as error:
                 raise _gone(manifest.run_id, uri, file) from error
+            except Exception as error:
+                # Of Google's client, which is not imported here for the sake of a type.
+                if type(error).__name__ != "DataCorruption":
+                    raise
+                raise CorruptRun(
+                    f"{uri} is not what run {manifest.run_id} wrote: {error}"
+                ) from error
             size, checksum = _checked(content)
             if (size, checksum) != (file.size, file.crc32c):
                 raise CorruptRun(_changed(manifest.run_id, uri, file, size, checksum))
@@ -171,8 +178,12 @@ class Reading(PlaceOfRuns):
         from gcp_accessor import tabular
         from gcp_accessor.tabular.formats import format_of
 
+        form = format_of(file.name)
+        types = None
+        if form is not None and form.startswith("csv") and as_ in ("dataframe", "arrow"):
+            types = manifest.column_types()
         with self.open(manifest, file) as content:
-            return tabular.read(content, format_of(file.name), as_, where=self._uri_of(file))
+            return tabular.read(content, form, as_, where=self._uri_of(file), types=types)
 
     def _uri_of(self, file: PublishedFile) -> str:
         return f"gs://{self.documents.bucket}/{file.object_name}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gcp_accessor.errors import CorruptRun
 from gcp_accessor.publication.claims import is_spared
 from gcp_accessor.publication.documents import SCHEMA_VERSION, damage_of, parse
+from gcp_accessor.publication.place import check_run_id, list_runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,27 @@ def current_execution() -> str:
     if not name:
         return secrets.token_hex(8)
     return name if _EXECUTION.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()
+
+
+def forced(documents: Documents, run_id: str, execution: str) -> str:
+    """Return the name of the run that an execution makes anew, whatever there is of it.
+
+    What one task of the execution decides counts for its other tasks and attempts.
+    """
+    path = f"forced/{run_id}/{execution}.json"
+    text = documents.content(path)
+    if text is None:
+        there = list_runs(documents, f"{run_id}-")
+        number = max((int(name.rpartition("-")[2]) for name in there), default=0) + 1
+        name = f"{run_id}-{number}"
+        content = {"schema_version": SCHEMA_VERSION, "run_id": name}
+        if documents.create(path, content) is not None:
+            return name
+        text = documents.content(path)
+    uri = documents.uri_of(path)
+    content = parse(text or b"", uri)
+    with damage_of(uri):
+        return check_run_id(content["run_id"])
 
 
 def start(documents: Documents, run_id: str, execution: str, facts: Mapping[str, Any]) -> Started:
