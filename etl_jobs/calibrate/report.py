@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from etl_jobs.calibrate.dependence import FEWEST
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -86,12 +88,17 @@ def report_of(
             "Log-likelihood": figures["log_likelihood"],
             "Passes over the answers": figures["iterations"],
             "Largest scaled score": figures["score"],
-            "Pairs of items compared (Q3)": findings.dependent.compared
-            if findings.dependent.students
-            else "none, there are too many items",
+            "Pairs of items compared (Q3)": _compared(findings),
         },
         left_out=dict(rejected),
     )
+
+
+def _compared(findings: Findings) -> int | str:
+    """How many pairs of items were compared, or why none was."""
+    if not findings.dependent.students:
+        return "none, of so many items"
+    return findings.dependent.compared or f"none has {FEWEST} students"
 
 
 def _groups(

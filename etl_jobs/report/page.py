@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # With more columns than these the table has no room for its little curves.
 MOST_COLUMNS = 7
+# With more than these it leaves the standard errors to the chosen item's panel.
+MOST_CROWDED = 10
 SCRIPTS = ("items.js", "item_curve.js", "report.js")
 
 
@@ -50,6 +52,7 @@ def render(report: ReportData) -> str:
         flags=in_use(report.flags),
         columns=shown,
         crowded=len(shown) > MOST_COLUMNS,
+        overcrowded=len(shown) > MOST_CROWDED,
         rows=first_rows(report),
         # A choice of one is none.
         has_subjects=len(set(map(clean, filter(None, report.subject)))) > 1,

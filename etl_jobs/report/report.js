@@ -162,14 +162,17 @@ const fact = (label, value, error) => [
   html("dt", {}, label),
   html("dd", {}, value, error === undefined || error === null ? null : html("small", {}, ` ± ${fixed(error)}`)),
 ];
-// What only some calibrations have, in the panel's second row.
-const more = (i) => [
-  ...(items.lower ? fact("Guess c", fixed(items.lower[i]), items.lower_se?.[i]) : []),
-  ...(items.upper ? fact("Ceiling u", fixed(items.upper[i]), items.upper_se?.[i]) : []),
-  ...(items.infit ? fact("Infit", fixed(items.infit[i])) : []),
-  ...(items.outfit ? fact("Outfit", fixed(items.outfit[i])) : []),
-  ...(items.dif ? fact(`DIF ${items.dif_group[i]}`.trim(), fixed(items.dif[i]), items.dif_se[i]) : []),
-];
+// What only some calibrations have, in the panel's further rows of three.
+const more = (i) => {
+  const facts = [
+    items.lower && fact("Guess c", fixed(items.lower[i]), items.lower_se?.[i]),
+    items.upper && fact("Ceiling u", fixed(items.upper[i]), items.upper_se?.[i]),
+    items.infit && fact("Infit", fixed(items.infit[i])),
+    items.outfit && fact("Outfit", fixed(items.outfit[i])),
+    items.dif && fact(`DIF ${items.dif_group[i]}`.trim(), fixed(items.dif[i]), items.dif_se[i]),
+  ].filter(Boolean);
+  return [facts.slice(0, 3), facts.slice(3)].filter((row) => row.length).map((row) => html("dl", {}, ...row.flat()));
+};
 let drawnItem = null;
 const showItem = () => {
   const place = byId("item");
@@ -193,7 +196,7 @@ const showItem = () => {
       ...fact("Right", percent(items.share[i])),
       ...fact("Difficulty b", fixed(items.difficulty[i]), items.difficulty_se[i]),
       ...fact("Discrim. a", fixed(items.discrimination[i]), items.discrimination_se[i])),
-    more(i).length ? html("dl", {}, ...more(i)) : "",
+    ...more(i),
     itemCurve(i),
     html("p", { class: "words" }, sentence(i)),
     html("p", { class: "words" }, "Curve: what the model expects. Dots: what students did, larger for more answers, with 95% intervals."));
