@@ -249,6 +249,7 @@ class FolderBackend:
             current = _generation(path)
             _check_generation(bucket, name, current, if_generation)
             generation = max(time.time_ns() // 1000, current + 1, lock.floor() + 1)
+            lock.keep_above(generation)
             os.utime(file.fileno(), ns=(generation * 1000, generation * 1000))
             if _generation_of(os.fstat(file.fileno())) != generation:
                 raise OSError(
@@ -326,10 +327,10 @@ class _FolderWriter:
 
 
 class _Lock:
-    """A bucket's lock, which also remembers the largest generation that was deleted.
+    """A bucket's lock, which also remembers the largest generation that was given or deleted.
 
-    A name that is written again must not get a generation that it has had, even if the
-    clock was set back in between.
+    Even if the clock was set back, a name that is written again must not get a generation that
+    it has had, and what is written later has the larger generation, whatever its name.
     """
 
     def __init__(self, descriptor: int) -> None:

@@ -64,7 +64,7 @@ def forced(documents: Documents, run_id: str, execution: str) -> str:
     uri = documents.uri_of(path)
     content = parse(text or b"", uri)
     with damage_of(uri):
-        return check_run_id(content["run_id"])
+        return check_run_id(str(content["run_id"]))
 
 
 def start(documents: Documents, run_id: str, execution: str, facts: Mapping[str, Any]) -> Started:
