@@ -31,8 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _run(parse(COMMANDS, arguments))
         # BaseException: a signal is raised as one, and what hears it may make another error of it.
-        except BaseException:
+        except BaseException as error:
             which = told()
+            if which is None and isinstance(error, KeyboardInterrupt):
+                # Whoever called this hears Ctrl-C for us.
+                which = signal.SIGINT
             if which is None:
                 raise
             return _stopped(which)

@@ -116,6 +116,7 @@ def watched(outcomes: Iterable[Outcome], plan: Sequence[Job]) -> Iterator[Outcom
                 outcome = next(waiting, None)
         if outcome is None:
             return
-        with about(job=job.name, run=outcome.manifest.run_id):
+        run = {"run": outcome.run_id} if outcome.run_id else {}
+        with about(job=job.name, **run):
             yield outcome
     yield from waiting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -142,19 +143,25 @@ def test_a_table_whose_name_has_dashes_is_made_like_any_other(bench: Bench) -> N
     assert bench.rows("answer-counts") == []
 
 
-def test_only_old_staging_tables_are_swept_in_the_dataset_of_the_output(bench: Bench) -> None:
-    warehouse = bench.warehouse
-    warehouse.create_dataset("other")
-    moments = [datetime.now(UTC) - timedelta(days=days) for days in (0, 2)]
-    new, old = [f"{moment:%Y%m%dT%H%M%S}_0123abcd" for moment in moments]
-    for name in ("t__2019", "t__20190101", f"t__{new}", f"t__{old}", f"u__{old}", "t"):
-        warehouse.create_table(f"other.{name}", COLUMNS, partition_by="as_of")
+def test_staging_tables_that_nobody_asked_for_in_a_week_are_swept(
+    exams: BigQueryAccessor, local_store: CloudStorageAccessor, tmp_path: Path
+) -> None:
+    folder = tmp_path / "jobs"
+    folder.mkdir()
+    bench = Bench(exams, local_store, folder)
+    for name, days in (("t__in_use", 7), ("t__left", 9), ("u__not_noted", 9)):
+        exams.create_table(name, COLUMNS, partition_by="as_of")
+        if name.startswith("t"):
+            note = local_store.write(f"gs://lessons/counts/staging/{name}.json", {"table": name})
+            path = tmp_path / "place" / "buckets" / note.bucket / note.name
+            written = datetime.now(UTC) - timedelta(days=days)
+            os.utime(path, (written.timestamp(), written.timestamp()))
 
-    bench.run(output="other.t")
+    bench.run(output="t")
 
-    assert warehouse.tables("other") == sorted(
-        ["t", "t__2019", "t__20190101", f"t__{new}", f"u__{old}"]
-    )
+    assert exams.tables() == ["raw_answers", "t", "t__in_use", "u__not_noted"]
+    notes = [stored.name for stored in local_store.list("gs://lessons/counts/staging/")]
+    assert notes == ["counts/staging/t__in_use.json"]
 
 
 def test_a_job_of_any_name_is_a_label_that_google_takes(

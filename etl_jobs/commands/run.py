@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from etl_jobs.commands.names import add_job, jobs_of
 from etl_jobs.commands.places import add_place, place_of
-from etl_jobs.commands.settings import add_limits, add_parameters, as_of, settings_of
+from etl_jobs.commands.settings import (
+    add_limits,
+    add_parameters,
+    as_of,
+    budget_of,
+    settings_of,
+)
 from etl_jobs.commands.values import assignment, day
 from etl_jobs.console import detail, rows, say, watched
 
@@ -51,6 +57,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="FILE",
         help="YAML that says how the file's columns become the table's",
     )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="make JOB's run anew, even where its inputs and settings are those of one that stands",
+    )
     add_parameters(parser)
     add_limits(parser)
     add_place(parser)
@@ -64,9 +75,11 @@ def run(options: Namespace) -> None:
     """
     from etl_jobs.place import open_place
     from etl_jobs.run import run_plan
+    from etl_jobs.tasks import tasks_of_environment
     from etl_jobs.telemetry.runs import measured
 
     # All that was typed is looked at before anything is touched.
+    tasks = tasks_of_environment()
     day = as_of(options)
     jobs = jobs_of(options)
     plan = jobs.plan(options.job)
@@ -76,15 +89,20 @@ def run(options: Namespace) -> None:
 
     open_place(place)
     say(f"as of {day}" + ("" if options.as_of else ", the last complete UTC day"))
-    with place.advice():
+    with place.advice(), budget_of(options, place):
         _load_inputs(options, jobs, mapping, place)
-        outcomes = run_plan(plan, place, settings, max_bytes=options.max_bytes)
+        outcomes = run_plan(
+            plan, place, settings, max_bytes=options.max_bytes, tasks=tasks, force=options.force
+        )
         for outcome in watched(measured(outcomes, plan, place), plan):
             say_outcome(outcome, place)
 
 
 def say_outcome(outcome: Outcome, place: Place) -> None:
     """Tell how a job ended, and where its files are."""
+    if outcome.manifest is None:
+        say(f"{outcome.job}: {outcome.state} ({outcome.seconds:.1f} s)", state=outcome.state)
+        return
     facts = outcome.manifest.facts
     state = _NOT_PUBLISHED.get(outcome.state, outcome.state)
     counted = "" if facts["rows"] is None else f", {rows(facts['rows'])}"

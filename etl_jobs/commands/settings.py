@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,10 @@ from etl_jobs.commands.values import assignment, size
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from etl_jobs.job import Job
+    from etl_jobs.place import Place
 
 
 def add_parameters(parser: ArgumentParser) -> None:
@@ -39,6 +42,17 @@ def add_limits(parser: ArgumentParser) -> None:
         metavar="SIZE",
         help="the most one query may read, such as 20GB, in place of the jobs' budgets",
     )
+    parser.add_argument(
+        "--budget",
+        type=size,
+        metavar="SIZE",
+        help="the most that all queries of the run may read together",
+    )
+
+
+def budget_of(options: Namespace, place: Place) -> AbstractContextManager[object]:
+    """Return a block in which all queries together read no more than was typed."""
+    return place.warehouse.budget(options.budget) if options.budget else nullcontext()
 
 
 def as_of(options: Namespace) -> date:

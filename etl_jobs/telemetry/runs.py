@@ -36,6 +36,7 @@ def measured(outcomes: Iterable[Outcome], plan: Sequence[Job], place: Place) -> 
         outcomes: What `run_plan` gives of the plan.
     """
     waiting, metrics = iter(outcomes), place.metrics
+    rows: dict[str, int | None] = {}
     for job in plan:
         if metrics is None:
             break
@@ -52,13 +53,18 @@ def measured(outcomes: Iterable[Outcome], plan: Sequence[Job], place: Place) -> 
                     _add(block, "contract_violations", _violations(error))
                     _add_state(block, job.name, place)
                 raise
-            if outcome is None:
+            if outcome is None or outcome.run_id is None:
                 # The job was not run here, so there is nothing to say of it.
                 stack.pop_all()
-                return
-            with _never_failing(job.name):
-                _add_outcome(block, outcome)
-                _add_state(block, job.name, place)
+            else:
+                with _never_failing(job.name):
+                    _add(block, "rows_in", _rows_in(job, outcome, rows))
+                    _add_outcome(block, outcome)
+                    _add_state(block, job.name, place)
+        if outcome is None:
+            return
+        if job.output and outcome.manifest is not None:
+            rows[job.output] = outcome.manifest.facts["rows"]
         yield outcome
         if _is_out_of_reach(block.failure):
             metrics = None
@@ -75,14 +81,22 @@ def _never_failing(job: str) -> Iterator[None]:
         _LOGGER.warning("some metrics of the job %r were not written: %s", job, error)
 
 
+def _rows_in(job: Job, outcome: Outcome, rows: Mapping[str, int | None]) -> int | None:
+    """Return the rows of the tables that the job reads, those that the plan made among them."""
+    counts = [outcome.rows_in, *(rows[table] for table in job.reads if table in rows)]
+    return None if None in counts else _sum(counts)
+
+
 def _add_outcome(block: JobMetrics, outcome: Outcome) -> None:
+    costs = outcome.queries.values()
+    _add(block, "bytes_processed", _sum(each.bytes_processed for each in costs))
+    _add(block, "bytes_billed", _sum(each.bytes_billed for each in costs))
+    if outcome.manifest is None:
+        # The rest is told by the task that commits the run.
+        return
     facts = outcome.manifest.facts
     _add(block, "rows_out", facts["rows"])
     _add(block, "contract_violations", sum(facts.get("violations", {}).values()))
-    if outcome.state != "nothing to do":
-        queries = facts["queries"].values()
-        _add(block, "bytes_processed", _sum(each["bytes_processed"] for each in queries))
-        _add(block, "bytes_billed", _sum(each["bytes_billed"] for each in queries))
     if outcome.state in _CURRENT:
         _add_figures(block, outcome.job, facts["metrics"])
 
