@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from datetime import date
@@ -424,3 +425,58 @@ def test_every_name_that_is_used_is_declared(written: str) -> None:
     used = set(re.findall(r"\b((?:var|local|google_\w+)\.\w+)", written))
     assert used - declared == set()
     assert {name for name in declared if name.startswith("var.")} <= used
+
+
+# --- The page ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return (ROOT / "docs" / "cloud_run.md").read_text()
+
+
+def shell_lines(page: str) -> list[list[str]]:
+    """The blocks of commands of the page, a line each."""
+    return [
+        block.strip().splitlines() for block in re.findall(r"```shell\n(.*?)```", page, re.DOTALL)
+    ]
+
+
+def test_nothing_to_a_nightly_job_is_ten_commands(page: str) -> None:
+    first = shell_lines(page)[0]
+
+    assert len(first) == 10
+
+
+def test_the_commands_of_the_page_are_understood(page: str) -> None:
+    from etl_jobs.cli import COMMANDS
+    from etl_jobs.options import parse
+
+    typed = [shlex.split(line) for block in shell_lines(page) for line in block]
+    for words in typed:
+        if words[0] == "etl-jobs":
+            assert parse(COMMANDS, words[1:]).command == words[1]
+        for word in words:
+            if word.startswith("--args="):
+                arguments = word.removeprefix("--args=").split(",")
+                assert parse(COMMANDS, arguments).command == arguments[0]
+
+
+def test_the_page_lists_the_roles_that_are_given(page: str, written: str) -> None:
+    given = set(re.findall(r'"(roles/[\w.]+)"', written))
+
+    assert set(re.findall(r"\| `[\w-]+` \| `(roles/[\w.]+)`", page)) == given
+
+
+def test_the_page_lists_every_exit_code(page: str) -> None:
+    from etl_jobs.failure import ExitCode
+
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)] == list(ExitCode)
+
+
+def test_the_choices_of_the_page_can_be_deployed(page: str, jobs: Jobs, tmp_path: Path) -> None:
+    [choices] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "jobs.yaml"
+    path.write_text(choices)
+
+    assert set(read_deployment(path, jobs, DAY)["jobs"]) == {"calibrate", "dif-mantel-haenszel"}
