@@ -105,16 +105,20 @@ def _show_metrics(options: Namespace) -> None:
     """Print the metrics of a job's runs, or draw them.
 
     Raises:
-        Misuse: there is no such job or metric.
+        Misuse: there is no such job or metric, or the days are yet to come.
         JobError: nothing was written.
         MissingExtra: a picture needs matplotlib.
     """
+    from etl_jobs.errors import Misuse
     from etl_jobs.place import name_metrics
     from etl_jobs.telemetry.history import history
     from etl_jobs.telemetry.show import chart, draw, overview
 
     job = jobs_of(options).find(options.job).name
-    first = options.since or datetime.now(UTC).date() - timedelta(days=_DAYS_SHOWN)
+    today = datetime.now(UTC).date()
+    first = options.since or today - timedelta(days=_DAYS_SHOWN)
+    if first > today:
+        raise Misuse(f"--since {first} is in the future: today is {today} (UTC)")
     since = datetime.combine(first, time(tzinfo=UTC))
     metrics = name_metrics(local=local_folder(options), project=options.project)
     found = history(metrics, job, options.metrics or None, since)
