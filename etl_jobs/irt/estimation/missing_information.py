@@ -1,38 +1,30 @@
 """What not seeing the abilities costs, between all parameters together.
 
-It is the sum over persons of the posterior covariances of their scores. In a whole test whose
-curves run from 0 to 1, a person's score is a function of ability that is the same for all, and
-the answers times the ability: three matrix products add everything up. Otherwise the covariance
-of two scores is the sum of products of their coefficients in polynomials that are orthonormal
-under the person's posterior (Parseval). A posterior is narrow beside what scores bend at, so
-a few polynomials say all.
+It is the sum over persons of the posterior covariances of their scores. A score is a sum of a
+person's answers, right or wrong, each times a function of ability that is the same for all. So
+it takes how often two answers meet, weighed by how probable each ability is to the persons who
+gave both: a matrix product for each node. In a whole test whose curves run from 0 to 1 only
+the ability itself is multiplied by answers: there it takes three products in all.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from etl_jobs.irt.answers.spans import spans
-from etl_jobs.irt.estimation.observed_information import Given, added
+from etl_jobs.irt.estimation.observed_information import STRANDS, Given, added
 from etl_jobs.irt.estimation.strands import in_strands
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from numpy.typing import NDArray
 
     from etl_jobs.irt.estimation.observed_information import Group, Strand
     from etl_jobs.irt.estimation.places import Places
     from etl_jobs.irt.model.models import FloatArray
 
-# With so many polynomials the standard errors of a test of five items are right to 1e-4, and
-# those of longer ones to more; asymptotes bend scores more sharply.
-_POLYNOMIALS = 8
-_WITH_ASYMPTOTES = 12
-# Numbers held at once.
-_BUFFER = 200_000
-# Below this share of the grid's width a polynomial's length is rounding.
-_SHORTEST = 1e-9
+# A person is not at nodes whose posterior probability has a smaller root.
+_NOWHERE = 1e-4
 
 
 def missing_information(part: Group, places: Places, group: int) -> FloatArray:
@@ -42,15 +34,14 @@ def missing_information(part: Group, places: Places, group: int) -> FloatArray:
     return _of_any_answers(part, places, group)
 
 
-def effort(part: Group, places: Places) -> float:
+def effort(part: Group) -> float:
     """About how many multiplications that takes."""
     patterns, nodes = float(len(part.sample.patterns)), len(part.ability)
-    columns, items, _ = part.wrong.shape
+    items = part.wrong.shape[1]
     if part.is_plain and part.sample.is_complete:
         return patterns * float(nodes**2 + nodes * items + items**2)
-    products = 1 if part.is_plain else 2
-    each = products * nodes * items * columns + places.count**2 / 2
-    return patterns * float(_polynomials(part) * each)
+    outcomes = items if part.sample.is_complete else 2 * items
+    return patterns * nodes * float(outcomes**2 + outcomes) / 4
 
 
 def _of_whole_test(part: Group, places: Places, group: int) -> FloatArray:
@@ -60,7 +51,7 @@ def _of_whole_test(part: Group, places: Places, group: int) -> FloatArray:
         together, across = np.zeros((nodes, nodes)), np.zeros((nodes, items))
         spread = np.zeros((items, items))
         for rows, block, weight in part.posteriors(strand):
-            right = Given.of(part.sample.patterns, rows).right
+            right = Given.of(part.sample.patterns, rows).right.astype(np.float64)
             pull = part.ability - (weight @ part.ability)[:, np.newaxis]
             pull *= weight
             variance = pull @ part.ability
@@ -96,55 +87,78 @@ def _of_slopes(places: Places, values: FloatArray) -> FloatArray:
 
 def _of_any_answers(part: Group, places: Places, group: int) -> FloatArray:
     moved = np.flatnonzero(places.population[group] >= 0)
-    step = max(1, _BUFFER // max(places.count, len(part.ability)))
+    persons = places.population[group, moved]
 
-    def strand_products(strand: Strand) -> FloatArray:
-        total = np.zeros((places.count, places.count))
+    def strand_means(strand: Strand) -> tuple[FloatArray, list[_Persons]]:
+        """Products of expected scores, which are to be taken away, and what the rest needs."""
+        total, seen = np.zeros((places.count, places.count)), []
         for rows, block, weight in part.posteriors(strand):
-            for some in spans(len(weight), step):
-                chosen = slice(rows.start + some.start, rows.start + some.stop)
-                given = Given.of(part.sample.patterns, chosen)
-                root = np.sqrt(block.count[some])[:, np.newaxis]
-                score = np.zeros((len(root), places.count))
-                for each in polynomials(weight[some], part.ability, _polynomials(part)):
-                    each *= root
-                    for column, values in enumerate(part.scores(given, each)):
-                        places.put(values, column, score)
-                    score[:, places.population[group, moved]] = each @ part.person_score[moved].T
-                    total += score.T @ score
+            given = Given.of(part.sample.patterns, rows)
+            mean = np.zeros((len(weight), places.count))
+            for column, values in enumerate(part.scores(given, weight)):
+                places.put(values, column, mean)
+            mean[:, persons] = weight @ part.person_score[moved].T
+            root = np.sqrt(block.count)[:, np.newaxis]
+            mean *= root
+            total += mean.T @ mean
+            np.sqrt(weight, out=weight)
+            seen.append(_Persons(given.outcomes(), weight, root[:, 0]))
+        return total, seen
+
+    parts = in_strands(strand_means, part.sample.strands())
+    seen = [each for _, some in parts for each in some]
+
+    def strand_products(nodes: range) -> FloatArray:
+        total = np.zeros((places.count, places.count))
+        for node in nodes:
+            together = sum(each.together(node) for each in seen)
+            scores = _scores_of_outcomes(part, places, group, node)
+            total += scores.T @ (together @ scores)
         return total
 
-    return added(in_strands(strand_products, part.sample.strands()))
+    nodes = range(len(part.ability))
+    strands = [nodes[first::STRANDS] for first in range(STRANDS)]
+    total = added(in_strands(strand_products, strands))
+    for products, _ in parts:
+        total -= products
+    return total
 
 
-def _polynomials(part: Group) -> int:
-    return min(_POLYNOMIALS if part.is_plain else _WITH_ASYMPTOTES, len(part.ability) - 1)
+class _Persons(NamedTuple):
+    """Some patterns.
 
-
-def polynomials(weight: FloatArray, ability: FloatArray, degree: int) -> Iterator[FloatArray]:
-    """Polynomials of degrees 1, 2, ..., orthonormal under each row's weights, times these.
-
-    By the three-term recurrence of Stieltjes. 0 where weights that lie on too few nodes admit
-    no more of them.
-
-    Args:
-        weight: Shape (patterns, nodes), rows that sum to 1.
-        ability: The nodes.
-        degree: The highest.
+    Attributes:
+        outcomes: What was answered, shape (patterns, outcomes).
+        root: Of the probability of each node, shape (patterns, nodes).
+        copies: The root of how many persons gave each pattern.
     """
-    before, here = np.zeros_like(weight), np.ones_like(weight)
-    weighted, length = weight, np.zeros((len(weight), 1))
-    shortest = _SHORTEST * (ability[-1] - ability[0])
-    for _ in range(degree):
-        middle = ((weighted * here) @ ability)[:, np.newaxis]
-        following = ability - middle
-        following *= here
-        before *= length
-        following -= before
-        weighted = weight * following
-        length = np.sqrt(np.einsum("pk,pk->p", weighted, following))[:, np.newaxis]
-        scale = np.divide(1.0, length, out=np.zeros_like(length), where=length > shortest)
-        weighted *= scale
-        following *= scale
-        before, here = here, following
-        yield weighted.copy()
+
+    outcomes: NDArray[np.uint8]
+    root: FloatArray
+    copies: FloatArray
+
+    def together(self, node: int) -> FloatArray:
+        """How many persons at the node are expected to have given each two answers."""
+        here = np.flatnonzero(self.root[:, node] > _NOWHERE)
+        weight = self.root[here, node] * self.copies[here]
+        each = self.outcomes[here] * weight[:, np.newaxis]
+        together: FloatArray = each.T @ each
+        return together
+
+
+def _scores_of_outcomes(part: Group, places: Places, group: int, node: int) -> FloatArray:
+    """What each outcome adds to each score at a node, shape (outcomes, places)."""
+    columns, items, _ = part.wrong.shape
+    each = np.arange(items)
+    scores = np.zeros((1 + (1 if part.sample.is_complete else 2) * items, places.count))
+    for column in range(columns):
+        values = np.zeros((len(scores), items))
+        values[1 + each, each] = part.gain[column, :, node]
+        if part.sample.is_complete:
+            values[0] = part.wrong[column, :, node]
+        else:
+            values[1 + items + each, each] = part.wrong[column, :, node]
+        places.put(values, column, scores)
+    moved = np.flatnonzero(places.population[group] >= 0)
+    scores[0, places.population[group, moved]] = part.person_score[moved, node]
+    return scores

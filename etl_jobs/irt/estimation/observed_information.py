@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from etl_jobs.irt.answers.blocks import mean_at_answers
 from etl_jobs.irt.answers.spans import cached_spans
-from etl_jobs.irt.estimation.expectation import Sums, posterior
 from etl_jobs.irt.estimation.strands import in_strands
 from etl_jobs.irt.model.curves import ItemParameters, outcome_scores, probability_curvature
 
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
 
     from etl_jobs.irt.answers.blocks import Block
     from etl_jobs.irt.answers.patterns import Patterns
-    from etl_jobs.irt.model.models import FloatArray, ItemTables
+    from etl_jobs.irt.estimation.expectation import Sums
+    from etl_jobs.irt.model.models import FloatArray
     from etl_jobs.irt.model.quadrature import Grid
 
 Index = NDArray[np.int64]
@@ -34,7 +34,8 @@ Index = NDArray[np.int64]
 _SMALLEST = 1e-30
 # Above this share of answered cells a dense product beats one answer after the other.
 _DENSE_SHARE = 0.25
-_STRANDS = 4
+# However many threads work on them, so that sums round the same way.
+STRANDS = 4
 
 
 Strand = Sequence[tuple[slice, "Block"]]
@@ -61,7 +62,7 @@ class Sample(NamedTuple):
             (slice(int(last) - len(block.count), int(last)), block)
             for last, block in zip(end, self.blocks, strict=True)
         ]
-        return [places[strand::_STRANDS] for strand in range(min(_STRANDS, len(places)))]
+        return [places[strand::STRANDS] for strand in range(min(STRANDS, len(places)))]
 
 
 class Given(NamedTuple):
@@ -72,20 +73,26 @@ class Given(NamedTuple):
         answered: 1 where there is one, shape (patterns, items); None where there is everywhere.
     """
 
-    right: FloatArray
-    answered: FloatArray | None
+    right: NDArray[np.uint8]
+    answered: NDArray[np.uint8] | None
 
     @classmethod
     def of(cls, patterns: Patterns, rows: slice) -> Given:
-        """The answers of some patterns."""
+        """The answers of some patterns; `answered` is None where nobody skipped any item."""
         row, code = _answers(patterns, rows)
         shape = (rows.stop - rows.start, patterns.items)
-        if len(code) == shape[0] * shape[1]:
-            return cls((code.reshape(shape) & 1).astype(np.float64), None)
-        right, answered = np.zeros((2, *shape))
+        if len(patterns.code) == len(patterns) * patterns.items:
+            return cls((code.reshape(shape) & 1).astype(np.uint8), None)
+        right, answered = np.zeros((2, *shape), np.uint8)
         right[row, code >> 1] = code & 1
-        answered[row, code >> 1] = 1.0
+        answered[row, code >> 1] = 1
         return cls(right, answered)
+
+    def outcomes(self) -> NDArray[np.uint8]:
+        """A column of 1, the right answers, and, unless all are there, all answers."""
+        ones = np.ones((len(self.right), 1), np.uint8)
+        parts = (ones, self.right) if self.answered is None else (ones, self.right, self.answered)
+        return np.concatenate(parts, axis=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +103,7 @@ class Group:
         sample: Its answers.
         grid: Standard normal, and as coarse as posterior covariances allow.
         ability: What the grid's nodes are for this group, shape (nodes,).
-        tables: The items at these.
+        prepared: The log-probabilities of the items' outcomes there, as the blocks take them.
         wrong: Derivatives of the log-probability of a wrong answer, (columns, items, nodes).
         gain: By how much more that of a right one grows, (columns, items, nodes); where curves
             run from 0 to 1 it is the same for all items, and held once, (columns, 1, nodes).
@@ -110,7 +117,7 @@ class Group:
     sample: Sample
     grid: Grid
     ability: FloatArray
-    tables: ItemTables
+    prepared: Any
     wrong: FloatArray
     gain: FloatArray
     person_score: FloatArray
@@ -145,7 +152,7 @@ class Group:
             sample=sample,
             grid=quick,
             ability=ability,
-            tables=parameters.tables(ability),
+            prepared=sample.blocks[0].prepared(parameters.tables(ability).log_outcome, np.float64),
             wrong=np.ascontiguousarray(wrong),
             gain=(right - wrong)[:, :1] if is_plain else right - wrong,
             person_score=np.stack((quick.nodes / deviation, quick.nodes**2 - 1)),
@@ -162,7 +169,12 @@ class Group:
     def posteriors(self, strand: Strand) -> Iterator[tuple[slice, Block, FloatArray]]:
         """For each block its patterns, itself, and their probabilities of the nodes."""
         for rows, block in strand:
-            yield rows, block, posterior(block, self.tables, self.grid)[0]
+            weight = block.fast_total(self.prepared)
+            weight += np.expand_dims(self.grid.log_weights, 1 - block.node_axis)
+            weight -= weight.max(axis=block.node_axis, keepdims=True)
+            np.exp(weight, out=weight)
+            weight /= weight.sum(axis=block.node_axis, keepdims=True)
+            yield rows, block, weight if block.node_axis else weight.T
 
     def scores(self, given: Given, weight: FloatArray) -> Iterator[FloatArray]:
         """For each column the scores of each item, summed over nodes, shape (patterns, items).
@@ -205,19 +217,22 @@ class Group:
         """
         scores = np.stack((self.wrong, self.wrong + self.gain), axis=2)
         # What a direction adds to the log-probability of each outcome at each node.
-        outcome = np.einsum("mic,cion->mion", items, scores)
+        outcomes = np.einsum("mic,cion->mion", items, scores)
         alike = persons @ self.person_score
+        first = self.sample.blocks[0]
+        prepared: list[Any] = [first.prepared(outcome, np.float64) for outcome in outcomes]
 
         def strand_tallies(strand: Strand) -> tuple[FloatArray, FloatArray]:
-            tallies, masses = np.zeros_like(outcome), np.zeros_like(alike)
+            tallies, masses = np.zeros_like(outcomes), np.zeros_like(alike)
             for _, block, weight in self.posteriors(strand):
                 for direction in range(len(items)):
-                    score = block.total(outcome[direction])
+                    total = block.fast_total(prepared[direction])
+                    score = total if block.node_axis else total.T
                     score += alike[direction]
                     score -= np.einsum("pk,pk->p", weight, score)[:, np.newaxis]
                     score *= weight
                     score *= block.count[:, np.newaxis]
-                    tallies[direction] += block.tally(score)
+                    tallies[direction] += block.fast_tally(total)
                     masses[direction] += score.sum(axis=0)
             return tallies, masses
 

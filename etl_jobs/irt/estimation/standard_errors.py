@@ -10,6 +10,7 @@ from etl_jobs.irt.estimation.missing_information import effort, missing_informat
 from etl_jobs.irt.estimation.observed_information import Group, Sample
 from etl_jobs.irt.estimation.places import Places
 from etl_jobs.irt.memory import require_memory
+from etl_jobs.irt.model.coordinates import LOWER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 
 InformationKind = Literal["joint", "near", "none"]
 
-# Multiplications that "auto" spends on the joint information: about so many for each one of a
-# pass over the answers, or a hundredth of a second.
-_JOINT_PASSES = 6.0
+# Multiplications that "auto" spends on the joint information: so many for each one of a pass
+# over the answers, or a hundredth of a second: less than a search takes.
+_JOINT_PASSES = 8.0
 _JOINT_EFFORT = 4e8
-# How far a grid reaches on which the errors of a mean and a deviation are found.
+# How far a grid reaches for what is delicate.
 _FARTHEST = 6.5
 # Of all parameters by all parameters: held at once while it is added up and inverted.
 _JOINT_MATRICES = 8
@@ -67,10 +68,12 @@ def covariances(
         spread = unknown[places.population]
         covariance = np.where(_owned(places), np.nan, 0.0)
         return Covariances(covariance, (spread[:, 0], spread[:, 1]), "none")
-    # A posterior covariance is no more delicate than a step of the search, but that of a
-    # deviation's score grows with the fourth power of ability.
-    grid, moved = objective.grid, bool(np.any(places.population >= 0))
-    quick = (grid.coarser(_FARTHEST) if moved else grid.coarser()) or grid
+    # A posterior covariance is no more delicate than a step of the search. But that of a
+    # deviation's score grows with the fourth power of ability, and asymptotes, which answers
+    # hardly tell from the rest, magnify what is left out.
+    grid = objective.grid
+    is_delicate = coordinates.columns > LOWER or bool(np.any(places.population >= 0))
+    quick = (grid.coarser(_FARTHEST) if is_delicate else grid.coarser()) or grid
     parts = [
         Group.at(
             maximum.parameters, mean, deviation, coordinates.columns, sample, sums, grid, quick
@@ -97,7 +100,7 @@ def covariances(
 
 def _joint_is_cheap(parts: Sequence[Group], places: Places, grid: Grid) -> bool:
     answers = sum(float(len(part.sample.patterns.code)) for part in parts)
-    joint = sum(effort(part, places) for part in parts) + float(places.count) ** 3
+    joint = sum(effort(part) for part in parts) + float(places.count) ** 3
     return joint <= max(_JOINT_EFFORT, _JOINT_PASSES * 2 * answers * len(grid.nodes))
 
 
