@@ -39,11 +39,13 @@ class Draft(NamedTuple):
         groups: The E-step of each group of persons.
         tolerance: The climb ends when a step changes no parameter by more.
         rounding: The share of a height below which differences are rounding.
+        whole: Whether these are all persons.
     """
 
     groups: Sequence[Expectation]
     tolerance: float
     rounding: float = ROUNDING
+    whole: bool = True
 
 
 def drafts_of(groups: Sequence[InMemory], tolerance: float) -> list[Draft]:
@@ -51,12 +53,12 @@ def drafts_of(groups: Sequence[InMemory], tolerance: float) -> list[Draft]:
     answers = sum(block.answers_held for group in groups for block in group.blocks)
     if answers < _MANY_ANSWERS or tolerance < _FINEST_STEP:
         return []
-    quick = [replace(group, precision=np.float32) for group in groups]
+    quick = [replace(group, precision=np.float32, brief=True) for group in groups]
     drafts = [Draft(quick, _STEPS_LEFT * tolerance, COARSE_ROUNDING)]
     if answers >= _ENOUGH_ANSWERS:
         sample = [replace(group, blocks=sample_of(group.blocks, _SHARE)) for group in quick]
         if _is_telling(sample):
-            drafts.insert(0, Draft(sample, _NEARBY, COARSE_ROUNDING))
+            drafts.insert(0, Draft(sample, _NEARBY, COARSE_ROUNDING, whole=False))
     return drafts
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from etl_jobs.irt.answers.blocks import persons_in
+from etl_jobs.irt.answers.blocks import DenseBlock, persons_in
 from etl_jobs.irt.answers.products import dot
+from etl_jobs.irt.estimation.straight_lines import Lines, sums_on_lines
 from etl_jobs.irt.estimation.strands import in_strands
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from etl_jobs.irt.answers.blocks import Block, Floats, Precision
     from etl_jobs.irt.model.models import FloatArray, ItemTables
@@ -62,11 +63,14 @@ class InMemory:
         blocks: The answers.
         precision: Of the work on one block; blocks are added up in double precision always.
             Single precision takes half the time, and errs by about 1e-5 standard errors.
+        brief: Whether of right answers only what a score asks for need be right in the sums:
+            where log-odds are straight lines, their number and mean ability.
         threads: At most so many work; by default as many as there are processors.
     """
 
     blocks: Sequence[Block]
     precision: Precision = np.float64
+    brief: bool = False
     threads: int | None = None
 
     @cached_property
@@ -76,13 +80,12 @@ class InMemory:
 
     def __call__(self, tables: ItemTables, grid: Grid) -> Sums:
         """The sums over all persons, at these item tables on this grid."""
-        prepared = self.blocks[0].prepared(tables.log_outcome, self.precision)
-        log_weights = grid.log_weights.astype(self.precision)
+        block_sums = self._prepared(tables, grid)
 
         def strand_sums(blocks: Sequence[Block]) -> tuple[float, FloatArray]:
-            log_likelihood, tally = _block_sums(blocks[0], prepared, log_weights)
+            log_likelihood, tally = block_sums(blocks[0])
             for block in blocks[1:]:
-                more, part = _block_sums(block, prepared, log_weights)
+                more, part = block_sums(block)
                 log_likelihood += more
                 tally += part
             return log_likelihood, tally
@@ -92,6 +95,21 @@ class InMemory:
         for part in parts[1:]:
             tally += part[1]
         return Sums(sum(part[0] for part in parts), tally[:, 0], tally[:, 1])
+
+    def _prepared(
+        self, tables: ItemTables, grid: Grid
+    ) -> Callable[[Any], tuple[float, FloatArray]]:
+        """What makes the sums of one block."""
+        first = self.blocks[0]
+        if isinstance(first, DenseBlock):
+            lines = Lines.of(first, tables, grid.log_weights, self.precision)
+            if lines is not None:
+                return partial(sums_on_lines, lines=lines, brief=self.brief)
+        return partial(
+            _block_sums,
+            prepared=first.prepared(tables.log_outcome, self.precision),
+            log_weights=grid.log_weights.astype(self.precision),
+        )
 
 
 def expect(blocks: Sequence[Block], tables: ItemTables, grid: Grid) -> Sums:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from etl_jobs.irt.answers.products import dot
-from etl_jobs.irt.answers.spans import cached_spans
 from etl_jobs.irt.estimation.ascent import Slope
-from etl_jobs.irt.model.curves import ItemParameters, outcome_scores
+from etl_jobs.irt.estimation.complete_data import Persons, complete_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
 
     from etl_jobs.irt.estimation.expectation import Expectation, Sums
     from etl_jobs.irt.model.coordinates import Coordinates
-    from etl_jobs.irt.model.models import FloatArray, ItemTables
+    from etl_jobs.irt.model.curves import ItemParameters
+    from etl_jobs.irt.model.models import FloatArray
     from etl_jobs.irt.model.priors import Priors
     from etl_jobs.irt.model.quadrature import Grid
 
@@ -30,6 +30,10 @@ _RIDGE = 1e-10
 _SMALLEST = 1e-30
 # At angle 0 nothing moves an asymptote, also one that wants away from there: this rate does.
 _LEAST_RATE = 1e-3
+# Scaled scores of which more is far from the top.
+_NEAR = 4.0
+# Of an item's information as much as this is believed to be noise.
+_MOST_NOISE = 0.8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,22 +65,11 @@ class Evaluation(Slope):
 
     def newton_step(self, score: FloatArray) -> FloatArray:
         """The step to where the score would vanish, item by item and along the joint ones."""
-        # Few answers can leave two parameters of an item indistinguishable: the least that
-        # makes the information invertible changes no other step.
-        ridge = _RIDGE * np.diagonal(self.information, axis1=1, axis2=2) + _SMALLEST
-        each = self.information + ridge[:, :, np.newaxis] * np.eye(score.shape[1])
-        solved = np.linalg.solve(each, score[..., np.newaxis])[..., 0]
+        solved = np.linalg.solve(_invertible(self.information), score[..., np.newaxis])[..., 0]
         step: FloatArray = np.where(self.alone, solved, 0.0)
         for direction in self.joint:
             step += dot(direction, score) * direction
         return step
-
-
-class Complete(NamedTuple):
-    """What complete data would tell of the items: score and information, in parameters."""
-
-    score: FloatArray
-    information: FloatArray
 
 
 class _Belief(NamedTuple):
@@ -109,6 +102,7 @@ class MarginalPosterior:
         items, columns = coordinates.items, coordinates.columns
         score = np.zeros(point.shape)
         information = np.zeros((*point.shape, columns))
+        noise = np.zeros((items, columns, columns))
         sums = []
         for group, (mean, deviation) in enumerate(
             zip(*coordinates.populations(point), strict=True)
@@ -116,17 +110,19 @@ class MarginalPosterior:
             ability = mean + deviation * self.grid.nodes
             tables = parameters.tables(ability)
             sums.append(self.groups[group](tables, self.grid))
-            known = complete_data(sums[-1], tables, ability, parameters, columns)
+            number = self.groups[group].persons
+            persons = Persons(ability, number * np.exp(self.grid.log_weights), deviation)
+            known = complete_data(sums[-1], tables, persons, parameters, columns)
             score[:items] += known.score
             information[:items] += known.information
+            noise += known.noise
             row = coordinates.first_group + group
             # To move all persons is to move all items the other way.
             shift = dot(known.score[:, 1], parameters.discrimination)
             stretch = dot(known.score[:, 0], parameters.discrimination)
             score[row, :2] = shift, stretch - mean * shift
-            persons = self.groups[group].persons
-            information[row, 0, 0], information[row, 1, 1] = persons / deviation**2, 2 * persons
-        belief, bend = self._into_coordinates(point, parameters, score, information)
+            information[row, 0, 0], information[row, 1, 1] = number / deviation**2, 2 * number
+        belief, bend = self._into_coordinates(point, parameters, score, information, noise)
         rows = self._share_slopes(score, information)
         free = coordinates.free
         score[~free] = 0.0
@@ -136,6 +132,11 @@ class MarginalPosterior:
         curvature = information[:, each, each]
         curvature[:items] += np.where(free[:items], np.maximum(bend, 0.0), 0.0)
         information[:items, each, each] += np.where(free[:items], np.abs(bend), 0.0)
+        if coordinates.slope == "own":
+            # Far from the top EM's steps do not overshoot, and longer ones do.
+            near = np.abs(score[:items]) <= _NEAR * np.sqrt(np.maximum(curvature[:items], 0.0))
+            noise[~near.all(axis=1)] = 0.0
+            _without_noise(information[:items], noise, free[:items])
         return Evaluation(
             height=sum(each.log_likelihood for each in sums) + belief.log_density,
             score=score,
@@ -152,6 +153,7 @@ class MarginalPosterior:
         parameters: ItemParameters,
         score: FloatArray,
         information: FloatArray,
+        noise: FloatArray,
     ) -> tuple[_Belief, FloatArray]:
         """Turn the items' rows from parameters into coordinates, priors added, in place.
 
@@ -171,7 +173,9 @@ class MarginalPosterior:
         first = np.where(stuck, np.copysign(_LEAST_RATE, first), first)
         each = np.arange(columns)
         score[:items] = (score[:items] + belief.slope) * first
-        information[:items] *= first[:, :, np.newaxis] * first[:, np.newaxis]
+        across = first[:, :, np.newaxis] * first[:, np.newaxis]
+        information[:items] *= across
+        noise *= across
         information[:items, each, each] += curvature
         return _Belief(belief.log_density, belief.slope, curvature), bend
 
@@ -259,6 +263,23 @@ def _is_walled(parameters: ItemParameters) -> bool:
     return steepest > STEEPEST_CURVE or bool(np.any(parameters.lower >= parameters.upper))
 
 
+def _invertible(information: FloatArray) -> FloatArray:
+    """Blocks whose inverse is a step's."""
+    # Few answers can leave two parameters of an item indistinguishable: the least that
+    # makes the information invertible changes no other step.
+    ridge = _RIDGE * np.diagonal(information, axis1=1, axis2=2) + _SMALLEST
+    each: FloatArray = information + ridge[:, :, np.newaxis] * np.eye(information.shape[1])
+    return each
+
+
+def _without_noise(information: FloatArray, noise: FloatArray, free: NDArray[np.bool_]) -> None:
+    """Take from each item's information what is noise, in place; it stays positive definite."""
+    noise[~(free[:, :, np.newaxis] & free[:, np.newaxis])] = 0.0
+    share = np.trace(np.linalg.solve(_invertible(information), noise), axis1=1, axis2=2)
+    noise *= np.minimum(1.0, _MOST_NOISE / np.maximum(share, _SMALLEST))[:, np.newaxis, np.newaxis]
+    information -= noise
+
+
 def _beyond_the_wall(point: FloatArray) -> Evaluation:
     rows, columns = point.shape
     return Evaluation(
@@ -270,41 +291,3 @@ def _beyond_the_wall(point: FloatArray) -> Evaluation:
         alone=np.zeros(point.shape, bool),
         sums=(),
     )
-
-
-def complete_data(
-    sums: Sums, tables: ItemTables, ability: FloatArray, parameters: ItemParameters, columns: int
-) -> Complete:
-    """Score and information of the expected complete data, in the items' parameters.
-
-    By Fisher's identity that score is also the marginal one.
-    """
-    items = len(tables.probability)
-    if columns == 2 and np.all(parameters.lower == 0) and np.all(parameters.upper == 1):
-        return _logistic(sums, tables, ability)
-    score, information = np.empty((items, columns)), np.empty((items, columns, columns))
-    for rows in cached_spans(items, 4 * columns * len(ability)):
-        slopes = outcome_scores(ability, parameters.take(rows), columns)
-        right = tables.probability[rows]
-        outcome = np.stack((sums.wrong[rows], sums.right[rows]), axis=1)
-        score[rows] = np.einsum("cion,ion->ic", slopes, outcome)
-        expected = np.stack((1 - right, right), axis=1) * outcome.sum(axis=1, keepdims=True)
-        for column in range(columns):
-            weighted = slopes[column] * expected
-            information[rows, column] = np.einsum("ion,cion->ic", weighted, slopes)
-    return Complete(score, information)
-
-
-def _logistic(sums: Sums, tables: ItemTables, ability: FloatArray) -> Complete:
-    """The same for curves from 0 to 1, which need no more than three moments."""
-    items = len(tables.probability)
-    powers = np.vander(ability, 3)
-    score, moments = np.empty((items, 2)), np.empty((items, 3))
-    for rows in cached_spans(*tables.probability.shape):
-        right, probability = sums.right[rows], tables.probability[rows]
-        expected = right + sums.wrong[rows]
-        expected *= probability
-        score[rows] = (right - expected) @ powers[:, 1:]
-        expected *= 1 - probability
-        moments[rows] = expected @ powers
-    return Complete(score, moments[:, [[0, 1], [1, 2]]])

@@ -99,7 +99,9 @@ def search(
         climbed = end.next_step <= draft.tolerance
         # The last step is small enough to be looked at on the finer grid only.
         point = end.point + end.step if climbed else end.point
-        passes, moves = passes + end.evaluations, end.moves
+        passes += end.evaluations
+        # Moves of a sample's hill mislead on that of all persons.
+        moves = end.moves if draft.whole else ()
     agreement = max(tolerance, min(_GRID_AGREEMENT, _AGREEMENT_IN_STEPS * tolerance))
     while True:
         if climbed:
