@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _KEYS = frozenset(
     {
         *("output", "partition", "publish", "parameters", "columns", "grain"),
-        *("checks", "byte_budget", "if_empty", "summary"),
+        *("checks", "byte_budget", "if_empty", "summary", "earlier_days"),
     }
 )
 PublishFormat = Literal["csv.gz", "parquet"]
@@ -82,6 +82,8 @@ class Query:
             when there are none.
         summary: What the rows count, such as "rows left out", for a query of one count per
             label: a run then says how many there are, and of which labels.
+        earlier_days: The tables of which days before the run's are read too, so that a run is
+            another one once such a day is.
         reads: The tables in the SQL, as written there.
     """
 
@@ -100,6 +102,7 @@ class Query:
     byte_budget: int | None = None
     if_empty: str = ""
     summary: str | None = None
+    earlier_days: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -147,6 +150,7 @@ def read_query(path: Path, folder: Path) -> Query:
             byte_budget=_bytes(header["byte_budget"]) if "byte_budget" in header else None,
             if_empty=" ".join(str(header.get("if_empty", "")).split()),
             summary=header.get("summary"),
+            earlier_days=_names(header, "earlier_days"),
         )
         _compare(query, tree)
     except ValueError as error:
@@ -323,6 +327,9 @@ def _compare(query: Query, tree: exp.Expr) -> None:
             raise ValueError(f"{name} is in the grain or partition, but not among the columns")
     if not query.grain:
         raise ValueError("the header states no grain; name the columns that make a row unique")
+    for table in query.earlier_days:
+        if table not in query.reads:
+            raise ValueError(f"earlier_days: {table} is not a table that the SQL reads")
     for name, check in query.checks.items():
         _compare_check(name, check, set(promised))
     if query.output is not None:

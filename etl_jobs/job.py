@@ -76,6 +76,11 @@ class Job:
         """The tables that its SQL reads, sorted."""
         return tuple(sorted({table for query in self.queries for table in query.reads}))
 
+    @property
+    def earlier_days(self) -> tuple[str, ...]:
+        """Those of them of which days before the run's are read too, sorted."""
+        return tuple(sorted({table for query in self.queries for table in query.earlier_days}))
+
     def as_asked(self, settings: Mapping[str, object]) -> Job:
         """Return the job with all the queries that it reads under these settings."""
         asked = [each.query for each in self.optional if settings[each.parameter] != each.unless]

@@ -6,6 +6,8 @@ import csv
 import gzip
 import json
 import math
+import re
+import shutil
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -408,3 +410,28 @@ def test_the_first_week_has_nothing_to_compare_with(
 
     assert code == 0
     assert "no run is old enough to have predicted these answers" in capsys.readouterr().out
+
+
+def test_predictions_are_made_anew_once_the_earlier_run_is(
+    steady: tuple[Path, dict[str, object]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = shutil.copytree(steady[0], tmp_path / "place")
+
+    def state_of_predictions() -> str:
+        where = ("--local", str(place), *FEW_NODES)
+        assert main(["run", "monitor/predictions", *where, "--as-of", str(DAY)]) == 0
+        found = re.search(
+            r"^monitor/predictions: ([a-z ]+),", capsys.readouterr().out, re.MULTILINE
+        )
+        assert found is not None
+        return found[1]
+
+    assert state_of_predictions() == "nothing to do"
+    # A later day is none that they know of.
+    later = ("--as-of", str(DAY + timedelta(days=1)))
+    assert main(["run", "calibrate", "--local", str(place), *later]) == 0
+    assert state_of_predictions() == "nothing to do"
+    earlier = ("--as-of", str(RUN_DAY), "--set", "model=1PL", *FEW_NODES)
+    assert main(["run", "abilities/students", "--local", str(place), *earlier]) == 0
+    assert state_of_predictions() == "published"
+    assert state_of_predictions() == "nothing to do"

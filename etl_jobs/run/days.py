@@ -8,12 +8,15 @@ no run takes for its own.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from etl_jobs.errors import TryAgain
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from gcp_accessor import CloudStorageAccessor
 
 State = Literal["replacing", "done", "torn"]
@@ -112,3 +115,11 @@ class Day:
     def _write(self, run_id: str, order: int, state: State, generation: int) -> int:
         content = {"schema_version": 1, "run_id": run_id, "order": order, "state": state}
         return self._store.write(self._uri, content, if_generation=generation).generation
+
+
+def version_before(store: CloudStorageAccessor, publication: str, day: date) -> str:
+    """Return what changes whenever a day of a job's table before this one is replaced."""
+    folder = f"{publication}/days/"
+    marks = sorted((each.uri.removeprefix(folder), each.generation) for each in store.list(folder))
+    earlier = [mark for mark in marks if mark[0] < f"{day}.json"]
+    return hashlib.sha256(repr(earlier).encode()).hexdigest()[:16]

@@ -6,11 +6,12 @@ import time
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from etl_jobs.errors import JobError, TryAgain
 from etl_jobs.failure import explain, is_transient
 from etl_jobs.run.attempt import NOTHING_TO_DO, Attempt, day_of, is_done
+from etl_jobs.run.days import version_before
 from etl_jobs.run.executions import snapshot_of_execution
 from etl_jobs.run.fingerprint import run_of
 from etl_jobs.run.inputs import moment_of
@@ -21,6 +22,7 @@ from etl_jobs.tasks import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import date
 
     from etl_jobs.job import Job
     from etl_jobs.place import Place
@@ -126,17 +128,29 @@ class Walk:
         self._max_bytes = max_bytes
         self._versions = {name: each.version for name, each in snapshot.inputs.items()}
         self._days: dict[str, tuple[Day, str]] = {}
+        self._publications: dict[str, str] = {}
 
     def run_of(self, job: Job, tasks: Tasks = ALONE, *, force: bool = False) -> PublicationRun:
         """Return the run that the job is to make; nothing is written."""
+        return run_of(job, self._place, self._settings, self._versions_for(job), tasks, force=force)
+
+    def _versions_for(self, job: Job) -> dict[str, str]:
+        """Return the version of each table that the job reads, of all the days it reads."""
         versions = {table: self._versions[table] for table in job.reads}
-        return run_of(job, self._place, self._settings, versions, tasks, force=force)
+        for table in job.earlier_days:
+            # A table that no job of the plan makes has one version for all of its rows.
+            if table in self._publications:
+                day = cast("date", self._settings["as_of"])
+                before = version_before(self._place.store, self._publications[table], day)
+                versions[table] += f" after {before}"
+        return versions
 
     def note(self, job: Job, run: PublicationRun) -> None:
         """Have later jobs read what the run makes."""
         if job.output:
             self._versions[job.output] = run.run_id
             self._days[job.output] = (day_of(run), run.run_id)
+            self._publications[job.output] = run.publication.uri
 
     def make(self, job: Job, tasks: Tasks = ALONE, *, force: bool = False) -> Outcome:
         """Make the job's run, or this task's part of it.
@@ -188,7 +202,7 @@ class Walk:
         failed = run.failed()
         if failed is not None:
             raise JobError(failed)
-        versions = {table: self._versions[table] for table in job.reads}
+        versions = self._versions_for(job)
         read_at = self._snapshot.read_at
         started = run.start(
             {

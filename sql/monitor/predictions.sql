@@ -32,6 +32,7 @@ checks:
   probabilities_are_inside: predicted > 0 AND predicted < 1
   nothing_was_known: DATE(answered_at) > run_as_of
 byte_budget: 500 GB
+earlier_days: [item_parameters, student_abilities]
 if_empty: allowed
 */
 
