@@ -245,7 +245,13 @@ def test_a_folder_that_cannot_be_written_does_not_fail_a_job(
     assert "no point was written" in record.message
 
 
-def test_a_forked_process_is_another_task(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["anywhere", "in Cloud Run"])
+def test_a_forked_process_is_another_task(
+    tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if where == "in Cloud Run":
+        monkeypatch.setenv("CLOUD_RUN_JOB", "calibrate")
+        monkeypatch.setenv("CLOUD_RUN_EXECUTION", "calibrate-x7k2p")
     code = """
 import os, sys
 from gcp_accessor import MonitoringAccessor
@@ -303,7 +309,7 @@ def test_a_cloud_run_job_is_the_task(
         "location": "europe-west1",
         "namespace": "school",
         "job": "calibrate",
-        "task_id": "calibrate-x7k2p/2/1",
+        "task_id": f"calibrate-x7k2p/2/1/{os.getpid()}",
     }
 
 
