@@ -14,9 +14,10 @@ def current_task(namespace: str, location: str) -> Task:
 
     In a Cloud Run job that is the execution, the task's index, its attempt and the process: a
     retried task is another one, and its points are never out of order with those of the attempt
-    before; nor are those of several processes that one task starts. Anywhere else it is the host, the process and four random bytes, because containers share
-    host names and process numbers. Monitoring's `global` resource would make one series of
-    all writers, which then refuse each other's points.
+    before; nor are those of several processes that one task starts. Anywhere else it is the host,
+    the process and four random bytes, because containers share host names and process numbers.
+    Monitoring's `global` resource would make one series of all writers, which then refuse each
+    other's points.
     """
     job = os.environ.get("CLOUD_RUN_JOB")
     execution = os.environ.get("CLOUD_RUN_EXECUTION")
