@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from etl_jobs.commands.names import add_job, jobs_of
 from etl_jobs.commands.places import add_place, place_of
 from etl_jobs.commands.settings import (
+    add_day,
     add_limits,
     add_parameters,
     as_of,
     budget_of,
     settings_of,
 )
-from etl_jobs.commands.values import assignment, day
+from etl_jobs.commands.values import assignment
 from etl_jobs.console import detail, rows, say, watched
 
 if TYPE_CHECKING:
@@ -37,12 +38,7 @@ _NOT_PUBLISHED = {
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the job, its inputs and settings, and where it runs."""
     add_job(parser)
-    parser.add_argument(
-        "--as-of",
-        type=day,
-        metavar="DATE",
-        help="the last UTC day whose data counts (default: yesterday, the last complete one)",
-    )
+    add_day(parser)
     parser.add_argument(
         "--input",
         type=assignment,

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from etl_jobs.commands.values import assignment, size
+from etl_jobs.commands.values import assignment, day, size
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
     from etl_jobs.job import Job
     from etl_jobs.place import Place
+
+
+def add_day(parser: ArgumentParser) -> None:
+    """Let a command be told the day."""
+    parser.add_argument(
+        "--as-of",
+        type=day,
+        metavar="DATE",
+        help="the last UTC day whose data counts (default: yesterday, the last complete one)",
+    )
 
 
 def add_parameters(parser: ArgumentParser) -> None:
@@ -64,7 +74,7 @@ def as_of(options: Namespace) -> date:
     return past(options.as_of, "--as-of") if options.as_of else today() - timedelta(days=1)
 
 
-def past(day: date, option: str) -> date:
+def past(each: date, option: str) -> date:
     """Return the day if it has begun.
 
     Raises:
@@ -72,12 +82,12 @@ def past(day: date, option: str) -> date:
     """
     from etl_jobs.errors import Misuse
 
-    if day > today():
+    if each > today():
         raise Misuse(
-            f"{option} {day} is in the future: today is {today()} (UTC), and a run describes a "
+            f"{option} {each} is in the future: today is {today()} (UTC), and a run describes a "
             "day that has been"
         )
-    return day
+    return each
 
 
 def today() -> date:
@@ -85,7 +95,7 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def settings_of(options: Namespace, plan: Sequence[Job], day: date) -> dict[str, object]:
+def settings_of(options: Namespace, plan: Sequence[Job], as_of: date) -> dict[str, object]:
     """Return the value of every parameter of a plan's jobs.
 
     Raises:
@@ -95,4 +105,4 @@ def settings_of(options: Namespace, plan: Sequence[Job], day: date) -> dict[str,
 
     # `--anchor` is short for a parameter, of which only some jobs' plans have one.
     anchor = {"anchor": options.anchor} if options.anchor else {}
-    return parse_settings(plan, dict(options.set) | anchor, day)
+    return parse_settings(plan, dict(options.set) | anchor, as_of)

@@ -55,6 +55,7 @@ def run_of(
         json.dumps(fingerprint, sort_keys=True),
         task=tasks.index,
         tasks=tasks.count,
+        force=force,
     )
 
 
