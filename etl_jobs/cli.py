@@ -20,7 +20,16 @@ COMMANDS = (
     "list",
     "plan",
     "run",
+    "backfill",
     "show",
+    "runs",
+    "diff",
+    "rollback",
+    "release",
+    "pin",
+    "unpin",
+    "verify",
+    "gc",
     "deployment",
 )
 
@@ -38,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 which = signal.SIGINT
             if which is None:
                 raise
-            return _stopped(which)
+            return _stopped(which, error)
 
 
 def _run(options: Namespace) -> int:
@@ -50,17 +59,18 @@ def _run(options: Namespace) -> int:
         sentence = explain(error)
         if told() is not None or sentence is None:
             raise
-        complain(sentence)
+        complain(sentence, error=error)
         return exit_code(error)
     return 0
 
 
-def _stopped(which: signal.Signals) -> int:
+def _stopped(which: signal.Signals, error: BaseException) -> int:
     """Say how much is lost, and return what a shell makes of a process that a signal ended."""
     if which is signal.SIGTERM:
-        complain("told to end (SIGTERM); run again, it goes on where it was", "WARNING")
+        sentence = "told to end (SIGTERM); run again, it goes on where it was"
     else:
-        complain("stopped; what was not finished was not published", "WARNING")
+        sentence = "stopped; what was not finished was not published"
+    complain(sentence, "WARNING", error=error)
     return 128 + which
 
 

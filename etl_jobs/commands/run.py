@@ -94,16 +94,22 @@ def run(options: Namespace) -> None:
             say_outcome(outcome, place)
 
 
+def told_of(outcome: Outcome) -> str:
+    """Return in a line how a job ended."""
+    state = _NOT_PUBLISHED.get(outcome.state, outcome.state)
+    number = outcome.manifest.facts["rows"] if outcome.manifest else None
+    counted = "" if number is None else f", {rows(number)}"
+    return f"{outcome.job}: {state}{counted} ({outcome.seconds:.1f} s)"
+
+
 def say_outcome(outcome: Outcome, place: Place) -> None:
     """Tell how a job ended, and where its files are."""
     if outcome.manifest is None:
-        say(f"{outcome.job}: {outcome.state} ({outcome.seconds:.1f} s)", state=outcome.state)
+        say(told_of(outcome), state=outcome.state)
         return
     facts = outcome.manifest.facts
-    state = _NOT_PUBLISHED.get(outcome.state, outcome.state)
-    counted = "" if facts["rows"] is None else f", {rows(facts['rows'])}"
     say(
-        f"{outcome.job}: {state}{counted} ({outcome.seconds:.1f} s)",
+        told_of(outcome),
         state=outcome.state,
         rows=facts["rows"],
         seconds=round(outcome.seconds, 3),
