@@ -58,7 +58,8 @@ class Steering(Reading):
         """End a rollback: publish the newest committed run, as if there had been none.
 
         Newest is what it would have been: the latest day, and of one day the execution that
-        began last. Every byte of it is verified first. Without a hold nothing is done.
+        began last. Every byte of it is verified first. Where the newest run is published and
+        there is no hold, nothing is done; killed at any moment, a second call does the rest.
 
         Returns:
             The manifest of the run that is published now.
@@ -69,27 +70,28 @@ class Steering(Reading):
         """
         while True:
             before = self._pointer()
-            if before.run_id is None or not before.hold:
-                record_pointer(self.documents)
-                return self._published_manifest()
             runs = [run for run in list_runs(self.documents).values() if run.find("manifest.json")]
-            if not runs:
-                # Its own run is gone as well, which this says.
+            if before.run_id is None or not runs:
+                # Nothing was published, or its own run is gone as well: this says which.
                 return self._published_manifest()
             newest = max(runs, key=lambda each: each.rank)
+            if not before.hold and newest.rank[:2] <= before.rank:
+                record_pointer(self.documents)
+                return self._published_manifest()
             if not claim(self.documents, newest.run_id):
                 # Its end was decided before, and it is gone now.
                 continue
             manifest, digest, run = self._sound(newest.run_id)
-            if move_pointer(
+            # Whoever committed a run since that list saw the hold, and left the rest to this:
+            # another look finds it.
+            move_pointer(
                 self.documents,
                 before,
                 run_id=run.run_id,
                 as_of=manifest.as_of,
                 order=run.order,
                 manifest_sha256=digest,
-            ):
-                return manifest
+            )
 
     def pin(self, name: str, run_id: str) -> Manifest:
         """Give a committed run a name by which it is read and for which it is kept.

@@ -180,7 +180,7 @@ class Cloud:
         waits = "google.api_core.retry.retry_unary.exponential_sleep_generator"
         with (
             mock.patch.dict(os.environ, hosts),
-            mock.patch("google.auth.default", lambda *_, **__: signed_in),
+            mock.patch("google.auth.default", return_value=signed_in),
             mock.patch(waits, soon),
         ):
             yield

@@ -84,7 +84,7 @@ def unpin(name: str) -> Play:
 def collect(keep: int, older_than: timedelta) -> Play:
     """Return a collection that deletes."""
     return lambda store: store.publication(URI).collect(
-        keep=keep, older_than=older_than, dry_run=False
+        keep=keep, older_than=older_than, dry_run=False, longest_task=older_than
     )
 
 
@@ -101,6 +101,12 @@ def committed(bucket: Bucket) -> list[str]:
     """Return the runs that have a manifest."""
     names = bucket.names(f"{FOLDER}/runs/")
     return [name.split("/")[2] for name in names if name.endswith("/manifest.json")]
+
+
+def rank(bucket: Bucket, run_id: str) -> tuple[str, int]:
+    """Return what decides whether a run is newer: its day, and its last execution's mark."""
+    marks = bucket.names(f"{FOLDER}/runs/{run_id}/starts/")
+    return run_id[:10], max(bucket.held[mark].generation for mark in marks)
 
 
 def damage(bucket: Bucket, run_id: str) -> str | None:

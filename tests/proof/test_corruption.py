@@ -159,7 +159,7 @@ def test_every_object_of_the_run_that_is_gone_is_named_or_not_needed(
         shelf.remove(gone)
         for name, object_name in objects.items():
             if gone in {manifest, object_name}:
-                with pytest.raises(CorruptRun, match="gone|no committed run"):
+                with pytest.raises(CorruptRun, match=r"gone|no committed run"):
                     publication.read(name)
             else:
                 assert publication.read(name, as_="bytes").content == contents[name]
