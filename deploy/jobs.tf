@@ -29,6 +29,12 @@ resource "google_cloud_run_v2_job" "jobs" {
         image = var.image
         args  = concat(each.value.arguments, local.place)
 
+        # Cloud Run itself does not say it; entries of the log name traces by it.
+        env {
+          name  = "GOOGLE_CLOUD_PROJECT"
+          value = var.project
+        }
+
         resources {
           limits = {
             cpu    = tostring(each.value.cpu)

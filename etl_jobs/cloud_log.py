@@ -28,6 +28,8 @@ _OF_THE_TASK = {
 }
 # W3C's trace context, for a task that something traced has started.
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}", re.ASCII)
+# Where an error keeps the labels of the block that it left.
+_LABELS = "_etl_jobs_labels"
 # What every line of this process is about; threads that a library starts are about it too.
 _about: list[Mapping[str, str]] = [{}]
 
@@ -39,7 +41,9 @@ def in_cloud_run() -> bool:
 
 @contextmanager
 def about(**labels: str) -> Iterator[None]:
-    """Label every line within the block: `job`, `run`, or the `project` that traces are of.
+    """Label every line within the block, such as with `job` and `run`.
+
+    An error that leaves the block takes the labels along, for whoever tells of it: `labels_of`.
 
     Example:
         >>> with about(job="calibrate"):
@@ -50,8 +54,17 @@ def about(**labels: str) -> Iterator[None]:
     _about[0] = {**before, **labels}
     try:
         yield
+    except BaseException as error:
+        vars(error).setdefault(_LABELS, _about[0])
+        raise
     finally:
         _about[0] = before
+
+
+def labels_of(error: BaseException) -> Mapping[str, str]:
+    """Return the labels of the innermost block that the error has left; none if there is none."""
+    labels: Mapping[str, str] = vars(error).get(_LABELS, {})
+    return labels
 
 
 def entry(severity: Severity | str, message: str, fields: Mapping[str, Any] | None = None) -> str:
@@ -60,19 +73,16 @@ def entry(severity: Severity | str, message: str, fields: Mapping[str, Any] | No
     Args:
         fields: What else the entry's payload holds. What is not JSON is its text.
     """
-    labels = dict(_about[0])
-    project = labels.pop("project", None) or os.environ.get("GOOGLE_CLOUD_PROJECT")
-    labels |= {
-        label: os.environ[name] for label, name in _OF_THE_TASK.items() if name in os.environ
-    }
+    task = {label: os.environ[name] for label, name in _OF_THE_TASK.items() if name in os.environ}
     content: dict[str, Any] = {
         **(fields or {}),
         "severity": severity,
         "message": message,
-        "logging.googleapis.com/labels": labels,
+        "logging.googleapis.com/labels": {**_about[0], **task},
     }
     trace, span = _trace()
     if trace:
+        project = os.environ.get("GOOGLE_CLOUD_PROJECT")
         content["logging.googleapis.com/trace"] = (
             f"projects/{project}/traces/{trace}" if project else trace
         )
@@ -110,9 +120,10 @@ def logged() -> Iterator[None]:
     logging.captureWarnings(True)
     try:
         yield
-    except Exception:
+    except Exception as error:
         # Lines of their own would be many entries, of which none says what happened.
-        write_entry(sys.stderr, "CRITICAL", traceback.format_exc().rstrip())
+        with about(**labels_of(error)):
+            write_entry(sys.stderr, "CRITICAL", traceback.format_exc().rstrip())
         raise SystemExit(1) from None
     finally:
         logging.captureWarnings(False)

@@ -9,7 +9,7 @@ import textwrap
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from etl_jobs.cloud_log import about, in_cloud_run, logged, write_entry
+from etl_jobs.cloud_log import about, in_cloud_run, labels_of, logged, write_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -59,10 +59,17 @@ def detail(line: str) -> None:
         say(line)
 
 
-def complain(line: str, severity: Severity = "ERROR") -> None:
-    """Print on standard error what went wrong."""
+def complain(
+    line: str, severity: Severity = "ERROR", *, error: BaseException | None = None
+) -> None:
+    """Print on standard error what went wrong.
+
+    Args:
+        error: What the line is of; a log then says of which job and run it was.
+    """
     if in_cloud_run():
-        write_entry(sys.stderr, severity, line)
+        with about(**(labels_of(error) if error else {})):
+            write_entry(sys.stderr, severity, line)
     else:
         print(f"etl-jobs: {line}", file=sys.stderr, flush=True)
 

@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl_jobs.cloud_log import about, entry, in_cloud_run, logged, write_entry
+from etl_jobs.console import complain
 
 ROOT = Path(__file__).resolve().parent.parent
 LSAT6 = ROOT / "examples" / "lsat6.csv.gz"
@@ -137,6 +138,14 @@ def test_what_went_wrong_is_one_entry_of_severity_error(
     assert sentence in told["message"]
 
 
+def test_what_fails_a_job_is_told_with_the_job(tmp_path: Path) -> None:
+    code, out, err = run("run", "calibrate", "--local", "demo", where=tmp_path, **TASK)
+
+    assert code == 1
+    [failed] = [each for each in entries(out + err) if each["severity"] == "ERROR"]
+    assert failed[LABELS_KEY]["job"] == "answers/latest"
+
+
 def test_help_is_one_entry(tmp_path: Path) -> None:
     code, out, err = run("--help", where=tmp_path, **TASK)
 
@@ -215,15 +224,28 @@ def test_labels_hold_within_their_block_and_no_longer() -> None:
 
 
 @pytest.mark.usefixtures("task")
+def test_an_error_takes_along_what_it_was_about(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        with about(job="calibrate"), about(run="2026-03-31-abc"):
+            raise LookupError("lost")
+    except LookupError as error:
+        complain("the answers are lost", error=error)
+    complain("of nothing in particular")
+
+    lost, other = entries(capsys.readouterr().err)
+    assert lost[LABELS_KEY] == {"job": "calibrate", "run": "2026-03-31-abc", **LABELS}
+    assert other[LABELS_KEY] == LABELS
+
+
+@pytest.mark.usefixtures("task")
 def test_a_given_trace_is_named_with_its_project(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACEPARENT", f"00-{'ab' * 16}-{'cd' * 8}-01")
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "a-project")
 
-    with about(project="a-project"):
-        told = json.loads(entry("INFO", "x"))
+    told = json.loads(entry("INFO", "x"))
 
     assert told["logging.googleapis.com/trace"] == f"projects/a-project/traces/{'ab' * 16}"
     assert told["logging.googleapis.com/spanId"] == "cd" * 8
-    assert "project" not in told[LABELS_KEY]
 
 
 @pytest.mark.usefixtures("task")
@@ -276,7 +298,7 @@ def test_what_libraries_log_and_warn_of_are_entries(capsys: pytest.CaptureFixtur
 def test_an_error_that_nobody_expected_is_one_entry_with_its_traceback(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(SystemExit) as caught, logged():
+    with pytest.raises(SystemExit) as caught, logged(), about(job="calibrate"):
         raise ZeroDivisionError("a fault of ours")
 
     (told,) = entries(capsys.readouterr().err)
@@ -284,6 +306,7 @@ def test_an_error_that_nobody_expected_is_one_entry_with_its_traceback(
     assert told["severity"] == "CRITICAL"
     assert told["message"].startswith("Traceback")
     assert told["message"].endswith("ZeroDivisionError: a fault of ours")
+    assert told[LABELS_KEY]["job"] == "calibrate"
 
 
 @pytest.mark.parametrize(
