@@ -105,6 +105,7 @@ def test_what_the_accessors_log_names_the_job_it_was_for(logs: tuple[str, str]) 
     queries = [each for each in entries(logs[1]) if each.get("operation") == "query"]
 
     assert {each["logger"] for each in queries} == {"gcp_accessor"}
+    assert all(each[LABELS_KEY]["run"] for each in queries)
     assert {each[LABELS_KEY]["job"] for each in queries} >= {"answers/latest", "calibrate"}
     assert all(each["bytes_processed"] >= 0 for each in queries)
 

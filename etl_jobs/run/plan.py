@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, cast
 
+from etl_jobs.cloud_log import about
 from etl_jobs.errors import JobError, TryAgain
 from etl_jobs.failure import explain, is_transient
 from etl_jobs.run.attempt import NOTHING_TO_DO, Attempt, day_of, is_done
@@ -165,7 +166,8 @@ class Walk:
         if manifest is not None and is_done(manifest, job, self._place, run):
             self.note(job, run)
             return self._outcome(job, run, NOTHING_TO_DO, manifest, began, {})
-        questions, manifest, state = self._attempt(job, run, manifest, tasks)
+        with about(run=run.run_id):
+            questions, manifest, state = self._attempt(job, run, manifest, tasks)
         if manifest is not None:
             self.note(job, run)
         stats = {name: result.stats for name, result in questions.asked.items()}
