@@ -168,6 +168,11 @@ log_odds AS (
   SELECT
     later_answers.student_id,
     later_answers.item_id,
+    later_answers.subject,
+    later_answers.run_as_of,
+    later_answers.is_new_student,
+    later_answers.correct,
+    later_answers.answered_at,
     later_answers.least,
     later_answers.most,
     later_answers.level + later_answers.spread * nodes.ability_0 AS node_0,
@@ -182,6 +187,11 @@ shrunk AS (
   SELECT
     student_id,
     item_id,
+    subject,
+    run_as_of,
+    is_new_student,
+    correct,
+    answered_at,
     least,
     most,
     EXP(-ABS(node_0)) AS small_0,
@@ -197,6 +207,11 @@ chances AS (
   SELECT
     student_id,
     item_id,
+    subject,
+    run_as_of,
+    is_new_student,
+    correct,
+    answered_at,
     least,
     most,
     IF(node_0 >= 0, 1.0, small_0) / (1.0 + small_0) AS chance_0,
@@ -209,6 +224,11 @@ probabilities AS (
   SELECT
     chances.student_id,
     chances.item_id,
+    chances.subject,
+    chances.run_as_of,
+    chances.is_new_student,
+    chances.correct,
+    chances.answered_at,
     chances.least,
     chances.most,
     (
@@ -224,26 +244,12 @@ probabilities AS (
 -- Within them no probability is 0 or 1, so that no answer costs infinitely much.
 SELECT
   @as_of AS as_of,
-  later_answers.student_id,
-  later_answers.item_id,
-  later_answers.subject,
-  later_answers.run_as_of,
-  later_answers.is_new_student,
-  later_answers.correct,
-  GREATEST(
-    LEAST(
-      ROUND(
-        probabilities.least + (probabilities.most - probabilities.least) * probabilities.chance,
-        9
-      ),
-      1 - 1e-9
-    ),
-    1e-9
-  ) AS predicted,
-  later_answers.answered_at
-FROM later_answers
--- One row for each on both sides.
-INNER JOIN probabilities
-  ON
-    later_answers.student_id = probabilities.student_id
-    AND later_answers.item_id = probabilities.item_id
+  student_id,
+  item_id,
+  subject,
+  run_as_of,
+  is_new_student,
+  correct,
+  GREATEST(LEAST(ROUND(least + (most - least) * chance, 9), 1 - 1e-9), 1e-9) AS predicted,
+  answered_at
+FROM probabilities
