@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl_jobs.commands.names import add_job, jobs_of
-from etl_jobs.commands.places import add_place, local_folder, place_of
+from etl_jobs.commands.places import add_place, local_folder
+from etl_jobs.commands.publications import RUN_HELP, opened, refuse_nothing
 from etl_jobs.commands.values import day
 from etl_jobs.console import columns, rows, say
 
@@ -25,8 +26,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the job, one of its runs, and where it is."""
     add_job(parser)
     parser.add_argument(
-        "--run", metavar="RUN", help="a committed run in place of the published one"
+        "--run", metavar="RUN", help=f"a committed run in place of the published one: {RUN_HELP}"
     )
+    parser.add_argument("--pin", metavar="NAME", help="the run that is kept under this name")
     parser.add_argument(
         "--metrics",
         nargs="?",
@@ -53,29 +55,22 @@ def run(options: Namespace) -> None:
         JobError: nothing is published.
         CorruptRun: there is no such run, or it is damaged.
     """
-    from etl_jobs.errors import JobError, Misuse
+    from etl_jobs.errors import Misuse
 
     if options.metrics is not None:
         _show_metrics(options)
         return
     if options.png or options.since:
         raise Misuse("--png and --since are about --metrics; give that too")
-    job = options.job
-    place = place_of(options)
-    publication = place.store.publication(f"gs://{place.bucket}/{job}")
-    try:
-        manifest = publication.manifest(options.run) if options.run else publication.latest()
-    except ValueError as error:
-        # A name that no run and no job can have.
-        raise Misuse(str(error)) from error
-    if manifest is None:
-        job = jobs_of(options).find(job).name
-        local = local_folder(options)
-        folder = f" of the folder {local}" if local else ""
-        raise JobError(
-            f"{job} has published nothing in gs://{place.bucket}{folder}; run `etl-jobs run {job}` "
-            "first"
-        )
+    if options.run and options.pin:
+        raise Misuse("a run is named by --run or by --pin; give one of them")
+    with opened(options) as (publication, place):
+        if options.pin:
+            manifest = publication.pinned(options.pin)
+        elif options.run:
+            manifest = publication.manifest(publication.resolve(options.run))
+        else:
+            manifest = publication.latest() or refuse_nothing(options, place)
     facts = manifest.facts
     metrics = dict(facts["metrics"])
     notes = metrics.pop("notes", ())
@@ -83,7 +78,7 @@ def run(options: Namespace) -> None:
     metrics.pop("counts", None)
     made = f"{manifest.created_at:%Y-%m-%d %H:%M:%S} UTC by gcp-accessor {facts['version']}"
     settings = {name: value for name, value in facts["settings"].items() if name != "as_of"}
-    say(f"{job}, as of {manifest.as_of}")
+    say(f"{options.job}, as of {manifest.as_of}")
     columns(
         [
             ("run", manifest.run_id),

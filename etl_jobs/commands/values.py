@@ -25,6 +25,13 @@ def assignment(text: str) -> tuple[str, str]:
     return name, value
 
 
+def count(text: str) -> int:
+    """Return the whole number, 1 or more, that `text` is."""
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number; expected 1 or more")
+    return int(text)
+
+
 def size(text: str) -> int:
     """Return the bytes that "20GB" stands for."""
     from gcp_accessor.byte_sizes import parse_bytes

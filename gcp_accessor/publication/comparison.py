@@ -171,8 +171,8 @@ def _why_not(one: Manifest, two: Manifest) -> str | None:
 
 
 def _compare(one: pd.DataFrame, two: pd.DataFrame, grain: tuple[str, ...]) -> TableDifference:
-    keys = [name for name in grain if name in one and name in two]
-    values = [str(name) for name in two if name in one and name not in keys]
+    keys = [name for name in grain if name in one and name in two and not _is_day(one, two, name)]
+    values = [str(name) for name in two if name in one and name not in grain]
     both = one.merge(two, on=keys, how="outer", suffixes=(None, "\0"), indicator="\0where")
     counts = both["\0where"].value_counts()
     both = both[both["\0where"] == "both"]
@@ -192,6 +192,12 @@ def _compare(one: pd.DataFrame, two: pd.DataFrame, grain: tuple[str, ...]) -> Ta
         int((changed == 0).sum()),
         tuple(columns),
     )
+
+
+def _is_day(one: pd.DataFrame, two: pd.DataFrame, name: str) -> bool:
+    """Whether a column of the grain only says which run it is, as the day does."""
+    values = [set(frame[name].unique()) for frame in (one, two)]
+    return all(len(each) == 1 for each in values) and values[0] != values[1]
 
 
 def _differs(before: pd.Series[Any], after: pd.Series[Any]) -> pd.Series[Any]:

@@ -92,12 +92,19 @@ class History(Reading):
             run: A run's name, which is not looked up; "latest", "previous"; or a pin's name.
 
         Raises:
-            CorruptRun: there is no such run or pin.
+            CorruptRun: nothing was published, or nothing before it.
+            ValueError: it is none of these.
         """
         if is_run_id(run):
             return run
         if run not in ("latest", "previous"):
-            return self.pinned(run).run_id
+            pins = read_pins(self.documents)
+            if run not in pins:
+                raise ValueError(
+                    f"{run!r} is not a run of {self.uri}; expected YYYY-MM-DD-<12 hex digits>, "
+                    f"'latest', 'previous', or a pin of {', '.join(pins) or 'none'}"
+                )
+            return pins[run]
         pointer = self._pointer()
         named = pointer.run_id if run == "latest" else pointer.previous
         if named is None:
@@ -125,7 +132,7 @@ def rows_of(manifest: Manifest) -> int | None:
     counts: dict[str, int] = {}
     for file in manifest.files:
         if file.rows is not None:
-            counts[file.name] = counts.get(file.name, 0) + file.rows
+            counts[file.table_name] = counts.get(file.table_name, 0) + file.rows
     return max(counts.values(), default=None)
 
 

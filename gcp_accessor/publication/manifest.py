@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from gcp_accessor.publication.documents import SCHEMA_VERSION, damage_of, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+_PART = re.compile(r"-\d{5}(?=\.)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,11 @@ class PublishedFile:
     size: int
     crc32c: str
     rows: int | None = None
+
+    @property
+    def table_name(self) -> str:
+        """The name of what it is a part of, "items.parquet" of "items-00000.parquet"."""
+        return _PART.sub("", self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,8 +78,8 @@ class Reading(PlaceOfRuns):
 
         Args:
             name: What the run calls the file. By default the run's table as a DataFrame: its
-                Parquet, else its csv.gz. Where several tasks each wrote a file of this name,
-                their rows come one after the other.
+                Parquet, else its csv.gz. Where several tasks each wrote a part of it, as
+                `items-00000.parquet` of `items.parquet`, their rows come one after the other.
             run_id: Read this committed run instead.
             pin: Read the run that this pin names.
             as_: As for `CloudStorageAccessor.read`.
@@ -169,8 +169,10 @@ class Reading(PlaceOfRuns):
             files = _table_of(manifest)
             as_ = "dataframe" if as_ == "infer" else as_
         else:
-            manifest.file(name)
-            files = [file for file in manifest.files if file.name == name]
+            files = [file for file in manifest.files if name in (file.name, file.table_name)]
+            if not files:
+                # Which says what there is.
+                manifest.file(name)
         parts = [self._content(manifest, file, as_) for file in files]
         return Published(parts[0] if len(parts) == 1 else _joined(parts, files), manifest)
 
@@ -178,12 +180,16 @@ class Reading(PlaceOfRuns):
         from gcp_accessor import tabular
         from gcp_accessor.tabular.formats import format_of
 
-        form = format_of(file.name)
-        types = None
-        if form is not None and form.startswith("csv") and as_ in ("dataframe", "arrow"):
-            types = manifest.column_types()
+        form, uri = format_of(file.name), self._uri_of(file)
         with self.open(manifest, file) as content:
-            return tabular.read(content, form, as_, where=self._uri_of(file), types=types)
+            types = None
+            if form is not None and form.startswith("csv") and as_ in ("dataframe", "arrow"):
+                # CSV does not say that "007" is a text; the manifest does.
+                [header, *_] = next(tabular.blocks(content, form, "rows", where=uri))
+                content.seek(0)
+                stated = manifest.column_types()
+                types = {name: stated[name] for name in header if name in stated}
+            return tabular.read(content, form, as_, where=uri, types=types)
 
     def _uri_of(self, file: PublishedFile) -> str:
         return f"gs://{self.documents.bucket}/{file.object_name}"
@@ -274,7 +280,7 @@ def _table_of(manifest: Manifest) -> list[PublishedFile]:
     """
     for ending in _TABLES:
         files = [file for file in manifest.files if file.name.endswith(ending)]
-        names = sorted({file.name for file in files})
+        names = sorted({file.table_name for file in files})
         if len(names) == 1:
             return files
         if names:
@@ -303,6 +309,6 @@ def _joined(parts: Sequence[Any], files: Sequence[PublishedFile]) -> Any:
         skipped = skipped if is_rows else 0
         return [*first, *(row for part in parts[1:] for row in part[skipped:])]
     raise ValueError(
-        f"{len(files)} tasks wrote a file {files[0].name!r}, which are not one as "
+        f"{len(files)} tasks wrote parts of {files[0].table_name!r}, which do not make one "
         f"{type(first).__name__}; read each of them with open()"
     )

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Literal
 
 from gcp_accessor.arguments import check_choice
 from gcp_accessor.storage.connection import Connection, IfExists, precondition
-from gcp_accessor.uris import check_new_bucket, split_glob, split_object_uri, split_uri
+from gcp_accessor.uris import (
+    check_bucket,
+    check_new_bucket,
+    split_glob,
+    split_object_uri,
+    split_uri,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,3 +171,17 @@ class Objects(Connection):
                 raise
             # Taken by somebody else, perhaps: then this says so.
             next(self.list(f"gs://{name}/"), None)
+
+    def soft_delete_period(self, bucket: str) -> timedelta:
+        """Return for how long deleted and replaced objects can be restored; zero: not at all.
+
+        Raises:
+            google.api_core.exceptions.Forbidden: the account lacks storage.buckets.get, which
+                the roles for objects do not have.
+            google.api_core.exceptions.NotFound: there is no such bucket.
+
+        Example:
+            >>> store.soft_delete_period("lessons")
+            datetime.timedelta(0)
+        """
+        return self._backend.soft_delete_period(check_bucket(bucket))

@@ -6,6 +6,7 @@ import os
 import secrets
 import tempfile
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import google.auth
@@ -22,7 +23,6 @@ from gcp_accessor.backends.google.uploads import GoogleWriter, stored_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from datetime import timedelta
 
     from google.api_core.retry import Retry
     from google.auth.credentials import Credentials
@@ -47,7 +47,7 @@ class GoogleStorageBackend:
     """The objects of real buckets.
 
     The client is built on first use and once per process: its connections do not survive a
-    fork. No operation reads the bucket itself, which ordinary object roles may not do.
+    fork. No operation on objects reads the bucket itself, which ordinary object roles may not do.
     """
 
     def __init__(
@@ -246,6 +246,12 @@ class GoogleStorageBackend:
                     isinstance(error, Conflict) and "you already own it" in str(error)
                 ),
             )
+
+    def soft_delete_period(self, bucket: str) -> timedelta:
+        """Return for how long the bucket, which this alone reads, keeps what is deleted."""
+        with explained(bucket, ""):
+            found = self.client.get_bucket(bucket, **self._bounds())
+        return timedelta(seconds=found.soft_delete_policy.retention_duration_seconds or 0)
 
     def close(self) -> None:
         """Close the connections of a client that was built here."""

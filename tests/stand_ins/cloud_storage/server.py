@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         if match["kind"] == "/upload":
             return self._upload(bucket, query, body)
         if not match["o"]:
-            return self._bucket(query, body)
+            return self._bucket(bucket, query, body)
         if not name:
             return _json(self.service.list(bucket, query))
         if match["verb"]:
@@ -155,7 +155,11 @@ class _Handler(BaseHTTPRequestHandler):
             held = self.service.find(bucket, name, query)
         return _json(described(bucket, name, held))
 
-    def _bucket(self, query: dict[str, str], body: bytes) -> Answer:
+    def _bucket(self, bucket: str, query: dict[str, str], body: bytes) -> Answer:
+        seen = self.service.bucket_properties.get(bucket, {})
+        if self.command == "GET" and "softDeletePolicy" in seen:
+            # As an account sees it that may: the others, here as there, may not.
+            return _json({**seen, "kind": "storage#bucket", "name": bucket})
         if self.command != "POST":
             raise Refused(403, "Permission 'storage.buckets.get' denied on the bucket.")
         # With an emulator's address, the client writes "<none>" where it knows none.
