@@ -40,9 +40,9 @@ class Calibration:
         populations: The distribution of the persons, one for each group.
         held: Whether an item is an anchor, held as it was given, shape (items,).
         covariance: Of (discrimination, intercept), and of lower and upper in models that have
-            them, shape (items, parameters, parameters). 0 in what is not estimated: anchors,
-            Rasch slopes, and an asymptote that has run into its bound of 0 or 1. NaN where
-            the observed information is not positive definite, or nobody asked for it.
+            them, shape (items, parameters, parameters). 0 in what is not estimated: anchors and
+            Rasch slopes. NaN where the observed information is not positive definite, or
+            nobody asked for it.
         information: Where the covariance comes from: "joint" is the inverse of the observed
             information of all items together. "near" inverts each item's own and adds what
             all share through the origin and unit of the scale: with 20 items and more the
@@ -120,18 +120,19 @@ class Calibration:
     def lower_error(self) -> FloatArray:
         """Standard errors of the lower asymptotes, shape (items,).
 
-        NaN at a bound, where an estimate is not normal around the truth; 0 in models that
-        have none, and in anchors.
+        At its bound of 0 an estimate is not normal around the truth: there it is the root
+        mean square distance that the answers leave room for. 0 in models that have no
+        asymptote, and in anchors.
         """
-        return self._asymptote_error(2, self.lower == 0)
+        return self._asymptote_error(2)
 
     @property
     def upper_error(self) -> FloatArray:
         """Standard errors of the upper asymptotes, in the same way."""
-        return self._asymptote_error(3, self.upper == 1)
+        return self._asymptote_error(3)
 
-    def _asymptote_error(self, column: int, at_bound: NDArray[np.bool_]) -> FloatArray:
+    def _asymptote_error(self, column: int) -> FloatArray:
         if self.covariance.shape[1] <= column:
             return np.zeros(len(self.items))
-        error = np.sqrt(self.covariance[:, column, column])
-        return np.where(at_bound & ~self.held, np.nan, error)
+        error: FloatArray = np.sqrt(self.covariance[:, column, column])
+        return error

@@ -111,6 +111,7 @@ class Group:
             logarithm of its deviation, shape (2, nodes).
         complete: The items' complete-data information, shape (items, columns, columns).
         bend: The part of it that is not made of squares of scores.
+        score: Of the items, which vanishes but at a bound, shape (items, columns).
         person_information: That of mean and log deviation, shape (2, 2).
     """
 
@@ -123,6 +124,7 @@ class Group:
     person_score: FloatArray
     complete: FloatArray
     bend: FloatArray
+    score: FloatArray
     person_information: FloatArray
 
     @classmethod
@@ -143,7 +145,7 @@ class Group:
         second.
         """
         ability = mean + deviation * grid.nodes
-        squares, bend = _information(sums, ability, parameters, columns)
+        squares, bend, score = _information(sums, ability, parameters, columns)
         persons = float(sample.patterns.count.sum())
         ability = mean + deviation * quick.nodes
         wrong, right = np.moveaxis(outcome_scores(ability, parameters, columns), 2, 0)
@@ -158,6 +160,7 @@ class Group:
             person_score=np.stack((quick.nodes / deviation, quick.nodes**2 - 1)),
             complete=squares + bend,
             bend=bend,
+            score=score,
             person_information=np.diag([persons / deviation**2, 2 * persons]),
         )
 
@@ -272,8 +275,8 @@ class Group:
 
 
 def added(parts: Sequence[FloatArray]) -> FloatArray:
-    """The sum of the strands' results, in their order."""
-    total = parts[0]
+    """The sum of the parts, in their order."""
+    total = parts[0].copy()
     for part in parts[1:]:
         total += part
     return total
@@ -288,20 +291,23 @@ def _answers(patterns: Patterns, rows: slice) -> tuple[Index, Index]:
 
 def _information(
     sums: Sums, ability: FloatArray, parameters: ItemParameters, columns: int
-) -> tuple[FloatArray, FloatArray]:
-    """Squares of the expected complete data's scores, and the rest of its information."""
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The expected complete data's squares of scores, the rest of its information, its score."""
     items = len(parameters.discrimination)
     squares, bend = np.empty((2, items, columns, columns))
+    score = np.empty((items, columns))
     for rows in cached_spans(items, 4 * columns * len(ability)):
         chosen = parameters.take(rows)
         tables = chosen.tables(ability)
         outcome = np.stack((sums.wrong[rows], sums.right[rows]), axis=1)
         each = outcome_scores(ability, chosen, columns)
         for column in range(columns):
-            squares[rows, column] = np.einsum("ion,cion->ic", each[column] * outcome, each)
+            weighted = each[column] * outcome
+            score[rows, column] = weighted.sum(axis=(1, 2))
+            squares[rows, column] = np.einsum("ion,cion->ic", weighted, each)
         right = np.maximum(tables.probability, _SMALLEST)
         wrong = np.maximum(np.exp(tables.log_outcome[:, 0]), _SMALLEST)
         pull = outcome[:, 0] / wrong - outcome[:, 1] / right
         curvature = probability_curvature(ability, chosen, columns)
         bend[rows] = np.einsum("abin,in->iab", curvature, pull)
-    return squares, bend
+    return squares, bend, score

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from etl_jobs.irt.model.coordinates import AT_BOUND, LOWER, UPPER
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from etl_jobs.irt.model.coordinates import Coordinates
-    from etl_jobs.irt.model.curves import ItemParameters
     from etl_jobs.irt.model.models import FloatArray
 
 
@@ -39,16 +36,11 @@ class Places:
     count: int
 
     @classmethod
-    def of(cls, coordinates: Coordinates, parameters: ItemParameters) -> Self:
-        """The places of what was estimated, where the search has ended."""
+    def of(cls, coordinates: Coordinates) -> Self:
+        """The places of what a search in these coordinates estimates."""
         items, first = coordinates.items, coordinates.first_group
         free = coordinates.free
-        own = free[:items].copy()
-        # An asymptote at its bound is there because it would go on; it does not vary around it.
-        if coordinates.columns > LOWER:
-            own[:, LOWER] &= parameters.lower > AT_BOUND
-        if coordinates.columns > UPPER:
-            own[:, UPPER] &= parameters.upper < 1 - AT_BOUND
+        own = free[:items]
         place = np.cumsum(own.T).reshape(own.shape[::-1]).T - 1
         item = np.where(own, place, -1)
         count = int(own.sum())

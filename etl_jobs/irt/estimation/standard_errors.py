@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from etl_jobs.irt.estimation.missing_information import effort, missing_information
-from etl_jobs.irt.estimation.observed_information import Group, Sample
+from etl_jobs.irt.estimation.observed_information import Group, Sample, added
 from etl_jobs.irt.estimation.places import Places
 from etl_jobs.irt.memory import require_memory
-from etl_jobs.irt.model.coordinates import LOWER
+from etl_jobs.irt.model.coordinates import AT_BOUND, LOWER, UPPER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,8 @@ _JOINT_PASSES = 8.0
 _JOINT_EFFORT = 4e8
 # How far a grid reaches for what is delicate.
 _FARTHEST = 6.5
+# One over the mean square distance from 0 of a number between 0 and 1.
+_ANYWHERE = 3.0
 # Of all parameters by all parameters: held at once while it is added up and inverted.
 _JOINT_MATRICES = 8
 
@@ -61,7 +63,7 @@ def covariances(
     objective, point = maximum.objective, maximum.found.point
     coordinates = objective.coordinates
     means, deviations = coordinates.populations(point)
-    places = Places.of(coordinates, maximum.parameters)
+    places = Places.of(coordinates)
     if kind == "none":
         unknown = np.full(places.count + 1, np.nan)
         unknown[-1] = 0.0
@@ -83,6 +85,7 @@ def covariances(
         )
     ]
     prior = _prior_information(objective.priors, maximum.parameters, coordinates)
+    prior += _room_at_bounds(maximum, added([part.score for part in parts]))
     if kind == "joint" or (kind == "auto" and _joint_is_cheap(parts, places, grid)):
         require_memory(
             _JOINT_MATRICES * 8 * float(places.count) ** 2,
@@ -225,6 +228,30 @@ def _prior_information(
         if prior is None or (column == 0 and coordinates.slope == "one"):
             continue
         total[rows, column, column] = prior.curvature(value[rows])
+    return total
+
+
+def _room_at_bounds(maximum: Maximum, score: FloatArray) -> FloatArray:
+    """How far from its bound an asymptote may be, as an information, (items, columns, columns).
+
+    At a bound the likelihood does not level out, it falls away at a rate: where nothing else
+    bends it, as an exponential density whose mean square distance is 2 / rate^2. Half the
+    squared rate as information gives that, and half a normal density where the rate is 0. Where
+    the answers say nothing, anything between the bounds may be. To take the asymptote for known
+    would make every other error of the item far too small.
+    """
+    coordinates, priors = maximum.objective.coordinates, maximum.objective.priors
+    parameters = maximum.parameters
+    total = np.zeros((*score.shape, coordinates.columns))
+    for column, value, prior in (
+        (LOWER, parameters.lower, priors.lower),
+        (UPPER, 1 - parameters.upper, priors.slip),
+    )[: coordinates.columns - LOWER]:
+        at_bound = np.flatnonzero(~coordinates.held & (value < AT_BOUND))
+        rate = score[at_bound, column] * (1 if column == LOWER else -1)
+        if prior is not None:
+            rate += prior.slope(value[at_bound])
+        total[at_bound, column, column] = rate**2 / 2 + _ANYWHERE
     return total
 
 
