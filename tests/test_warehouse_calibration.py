@@ -87,6 +87,35 @@ def test_both_engines_give_the_same_parameters(
     np.testing.assert_allclose(errors, 1, atol=0.25)
 
 
+@pytest.mark.parametrize("sample", [5000, 60], ids=["a third of them", "hardly any"])
+def test_blocks_of_items_that_nobody_joins_are_flagged_by_both_engines(
+    sample: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etl_jobs.calibrate.warehouse.SAMPLE_ANSWERS", sample)
+    draw = np.random.default_rng(3)
+    path = tmp_path / "answers.csv"
+    # Items 0 to 11 and 12 to 19 have no student in common; item 20 nobody but one student's.
+    with path.open("w", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(("answer_id", "student_id", "item_id", "correct", "answered_at"))
+        for student in range(400):
+            asked = draw.permutation(12)[:5] if student % 3 else 12 + draw.permutation(8)[:4]
+            for item in [20, 20, 20] if student == 7 else asked:
+                right = int(draw.random() < 0.6)
+                rows.writerow(
+                    (f"{student}-{item}", f"s{student}", f"q{item:02}", right, f"{DAY}T08:00:00Z")
+                )
+    folders = {engine: tmp_path / engine for engine in ("memory", "warehouse")}
+
+    for engine, folder in folders.items():
+        assert calibrate(folder, f"raw.answers={path}", "--set", f"engine={engine}") == 0
+
+    memory, warehouse = (published(folder)["items"] for folder in folders.values())
+    unconnected = [item["item_id"] for item in memory if "unconnected" in item["flags"]]
+    assert unconnected == [f"q{item:02}" for item in range(12, 21)]
+    assert [item["flags"] for item in warehouse] == [item["flags"] for item in memory]
+
+
 def test_the_answers_stay_in_google_cloud(
     tmp_path: Path, cloud_storage: CloudStorageStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

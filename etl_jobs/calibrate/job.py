@@ -35,7 +35,7 @@ NO_GROUPS = "none"
 QUERIES = ("calibrate/responses", "calibrate/items", "calibrate/rejected")
 STEPS = (
     *("calibrate/answers", "calibrate/students"),
-    *("calibrate/sample", "calibrate/expectation"),
+    *("calibrate/sample", "calibrate/expectation", "calibrate/connections"),
 )
 # Read but where the parameter has the value.
 OPTIONAL = {"calibrate/groups": ("groups", NO_GROUPS)}

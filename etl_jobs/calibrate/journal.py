@@ -81,11 +81,6 @@ class Journal:
                 return None
             return Sums(float(arrays["log_likelihood"]), arrays["wrong"], arrays["right"])
 
-    def drop(self) -> None:
-        """Take away what was kept."""
-        for stored in list(self.store.list(f"{self.uri}/pass-")):
-            self.store.delete(stored.uri)
-
 
 def _digest(tables: ItemTables, grid: Grid) -> str:
     digest = hashlib.sha256()

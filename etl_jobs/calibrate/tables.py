@@ -28,6 +28,10 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("student", "INT64", description="60 bits of a hash of the student's id"),
         Column("outcome", "INT64", description="twice the item's number, plus 1 if right"),
     ),
+    "calibration_blocks": (
+        Column("outcome", "INT64", description="twice the item's number, plus 1 if right"),
+        Column("block", "INT64", description="the block of items that the item belongs to"),
+    ),
     "calibration_outcomes": (
         Column("outcome", "INT64", description="twice the item's number, plus 1 if right"),
         Column("node_0", "FLOAT64", description="log-probability at the first node"),

@@ -11,8 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from etl_jobs.calibrate.connections import blocks_in_warehouse
 from etl_jobs.calibrate.expectation import WarehouseExpectation
 from etl_jobs.calibrate.journal import Journal
+from etl_jobs.calibrate.leftovers import Leftovers
 from etl_jobs.calibrate.tables import COLUMNS, RunTables
 from etl_jobs.errors import CalibrationError
 from gcp_accessor.byte_sizes import bytes_text
@@ -107,9 +109,13 @@ def calibrate_in_warehouse(
     from etl_jobs.irt.estimation.drafts import Draft
     from etl_jobs.irt.estimation.search import search
 
-    tables = RunTables(work.place.warehouse, work.run.run_id)
+    run_id = work.run.run_id
+    tables = RunTables(work.place.warehouse, run_id)
+    leftovers = Leftovers(
+        work.place.warehouse, work.place.store, f"{work.run.publication.uri}/warehouse"
+    )
+    leftovers.begin(run_id)
     budget = work.max_bytes or work.steps["calibrate/expectation"].byte_budget
-    uri = f"{work.run.publication.uri}/warehouse/{work.run.run_id}"
     with work.place.warehouse.budget(budget or 2**62):
         students = _number(work, tables, counts)
         sample = _sample(work, tables, counts, int(counts.answers.sum()))
@@ -118,7 +124,7 @@ def calibrate_in_warehouse(
                 tables, work.steps["calibrate/expectation"].sql, students, {"job": "calibrate"}
             ),
             work.place.store,
-            uri,
+            leftovers.of_run(run_id),
         )
         objective = _objective(journal, counts, sample, model, priors, anchors)
         _hold_to_budget(journal, objective, budget)
@@ -129,11 +135,14 @@ def calibrate_in_warehouse(
             max_passes=_MOST_PASSES,
             drafts=[Draft((journal,), _TOLERANCE, _ROUNDING)],
         )
-    if not maximum.converged:
-        raise irt.NotConverged(why(counts.items, maximum))
-    fitted = _calibration(maximum, counts, sample, model, int(students))
-    journal.drop()
-    tables.drop()
+        if not maximum.converged:
+            raise irt.NotConverged(why(counts.items, maximum))
+        block = blocks_in_warehouse(
+            tables, work.steps["calibrate/connections"].sql, counts.answers, sample
+        )
+    fitted = _calibration(maximum, counts, sample, model, int(students), block)
+    leftovers.sweep(run_id)
+    leftovers.end(run_id)
     return WarehouseFit(fitted, sample)
 
 
@@ -266,7 +275,12 @@ def _hold_to_budget(journal: Journal, objective: MarginalPosterior, budget: int 
 
 
 def _calibration(
-    maximum: Any, counts: ItemCounts, sample: Responses, model: Model, students: int
+    maximum: Any,
+    counts: ItemCounts,
+    sample: Responses,
+    model: Model,
+    students: int,
+    block: NDArray[Any],
 ) -> Calibration:
     """Return the maximum as a calibration.
 
@@ -295,8 +309,6 @@ def _calibration(
         None, students, float(mean), float(deviation), float(mean_error), float(deviation_error)
     )
     (sums,) = maximum.found.slope.sums
-    # Whether all items hang together takes single students; it is not looked at here.
-    block = np.where(counts.answers > 0, 0, -1)
     return Calibration(
         items=counts.items,
         model=model,

@@ -32,8 +32,13 @@ def item_blocks(responses: Responses) -> NDArray[np.int64]:
         if looked_at >= persons or len(np.unique(block[answers > 0])) <= 1:
             break
         looked_at *= 4
+    return by_size(block, answers)
+
+
+def by_size(block: NDArray[np.int64], answers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The blocks numbered from the one of most answers, -1 for items without an answer."""
     size = np.bincount(block, weights=answers)
-    # The larger first; among equals the one with the first item.
+    # Among equals the one with the first item.
     first = np.full(len(size), len(block))
     np.minimum.at(first, block, np.arange(len(block)))
     rank = np.empty(len(size), np.int64)
