@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow
 import pytest
+from google.api_core.exceptions import NotFound
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etl_jobs.cli import main
 from etl_jobs.job import Jobs
 from etl_jobs.monitor.job import FEWEST_ANSWERS
-from gcp_accessor import BigQueryAccessor, CloudStorageAccessor, Column
+from etl_jobs.telemetry.metrics import METRICS, PREFIX
+from gcp_accessor import BigQueryAccessor, CloudStorageAccessor, Column, MonitoringAccessor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -247,24 +249,26 @@ def test_as_much_drift_as_chance_makes_is_expected(warehouse: BigQueryAccessor) 
 # --- Whole jobs ----------------------------------------------------------------------------
 
 
-def write_log(path: Path, *, shift: float = 0.0, flipped: bool = False, seed: int = 3) -> None:
+def write_log(
+    path: Path, *, shift: float = 0.0, flipped: bool = False, students: int = 500
+) -> None:
     """Write an answer log of five weeks by a Rasch model.
 
     Args:
         shift: How much abler the students of the last week are; half of them are new.
         flipped: Whether what is right after the run is wrong instead.
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(3)
     difficulty = np.linspace(-2, 2, 24)
     with gzip.open(path, "wt", newline="") as file:
         log = csv.writer(file)
         log.writerow(["answer_id", "student_id", "item_id", "subject", "correct", "answered_at"])
-        for student in range(500):
+        for student in range(students):
             # The last students are new in the last week, the first ones come back in it.
-            is_new = student >= 400
+            is_new = student >= 0.8 * students
             ability = random.normal()
             for item in random.choice(24, 12, replace=False):
-                is_late = is_new or (student < 150 and random.random() < 0.4)
+                is_late = is_new or (student < 0.3 * students and random.random() < 0.4)
                 day = random.integers(28, 35) if is_late else random.integers(28)
                 log_odds = ability + (shift if is_late else 0.0) - difficulty[item]
                 correct = random.random() < 1 / (1 + math.exp(-log_odds))
@@ -319,6 +323,25 @@ def test_a_steady_population_is_predicted_and_does_not_drift(
     assert figures["right_psi"] < 0.01
     assert figures["items_moved"] == 0
     assert content["alarming"] == []
+
+
+def test_monitoring_gets_the_sums_and_no_series_for_an_item(
+    steady: tuple[Path, dict[str, object]],
+) -> None:
+    folder, content = steady
+    metrics = MonitoringAccessor(local=folder, prefix=PREFIX)
+
+    written = {
+        metric: metrics.read(metric.path, since=datetime(2024, 1, 1, tzinfo=UTC))
+        for metric in METRICS
+        if metric.of == "monitor"
+    }
+
+    for metric, records in written.items():
+        [record] = records
+        assert record["value"] == content["figures"][metric.figure]
+        assert record["job"] == "monitor"
+        assert set(record) == {"at", "value", "job", "task"}
 
 
 def test_a_population_that_has_become_abler_is_noticed(
@@ -409,6 +432,9 @@ def test_the_first_week_has_nothing_to_compare_with(
     code = main(["run", "monitor", *place, "--as-of", str(DAY)])
 
     assert code == 0
+    metrics = MonitoringAccessor(local=tmp_path / "place", prefix=PREFIX)
+    with pytest.raises(NotFound):
+        metrics.read("job/prediction/brier", since=datetime(2024, 1, 1, tzinfo=UTC))
     assert "no run is old enough to have predicted these answers" in capsys.readouterr().out
 
 
@@ -435,3 +461,19 @@ def test_predictions_are_made_anew_once_the_earlier_run_is(
     assert main(["run", "abilities/students", "--local", str(place), *earlier]) == 0
     assert state_of_predictions() == "published"
     assert state_of_predictions() == "nothing to do"
+
+
+def test_a_few_answers_are_neither_judged_nor_sent(tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+
+    content = monitored(folder, shift=2.0, students=60)
+
+    assert 0 < content["figures"]["predicted_answers"] < FEWEST_ANSWERS
+    assert content["figures"]["right_psi"] > 0.1
+    assert content["alarming"] == []
+    metrics = MonitoringAccessor(local=folder / "place", prefix=PREFIX)
+    since = datetime(2024, 1, 1, tzinfo=UTC)
+    assert len(metrics.read("job/prediction/answers", since=since)) == 1
+    for figure in ("prediction/auc", "drift/right_psi"):
+        with pytest.raises(NotFound):
+            metrics.read(f"job/{figure}", since=since)
