@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gcp_accessor.arguments import check_count
+from gcp_accessor.errors import CorruptRun
 from gcp_accessor.publication.claims import decided_of, finish, tombstone_path
 from gcp_accessor.publication.documents import SCHEMA_VERSION
 from gcp_accessor.publication.pins import read_pins
 from gcp_accessor.publication.place import StoredRun, list_runs
-from gcp_accessor.publication.reading import Reading
+from gcp_accessor.publication.reading import Reading, is_gone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -141,7 +142,13 @@ class Collecting(Reading):
         """Yield the files of a committed run that its manifest does not list."""
         if run.find("manifest.json") is None:
             return
-        listed = {file.object_name for file in self.manifest(run.run_id).files}
+        try:
+            listed = {file.object_name for file in self.manifest(run.run_id).files}
+        except CorruptRun as error:
+            if not is_gone(error):
+                raise
+            # Another collection took the whole run meanwhile.
+            return
         for path, stored in run.objects:
             is_part = path.count("/") == 3 and path.split("/")[2].partition("-")[0].isdigit()
             is_old = stored.updated is not None and stored.updated < before

@@ -109,7 +109,7 @@ class Reading(PlaceOfRuns):
         except CorruptRun as error:
             # A run may be collected while it is read, once two others were published. The
             # pointer, if it has moved on, leads to one that is there.
-            if not _is_gone(error):
+            if not is_gone(error):
                 raise
             return self._published(self._published_manifest(), name, as_)
 
@@ -153,7 +153,7 @@ class Reading(PlaceOfRuns):
             try:
                 return self._manifest(pointer.run_id, pointer.manifest_sha256)
             except CorruptRun as error:
-                if not _is_gone(error) or self._pointer().generation == pointer.generation:
+                if not is_gone(error) or self._pointer().generation == pointer.generation:
                     raise
 
     def _published_manifest(self) -> Manifest:
@@ -240,7 +240,7 @@ class Reading(PlaceOfRuns):
         return f" (never there, or collected); near it are {', '.join(sorted(near)[-3:])}"
 
 
-def _is_gone(error: CorruptRun) -> bool:
+def is_gone(error: CorruptRun) -> bool:
     """Whether a run cannot be read because something of it is not there."""
     from google.api_core.exceptions import NotFound
 

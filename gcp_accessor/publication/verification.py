@@ -60,29 +60,33 @@ class Verifying(Reading):
             CorruptRun: there is no such run.
             ValueError: no run can have this name.
         """
-        trail = self._trail()
+        trail, found = self._trail()
         digests = {pointer.run_id: pointer.manifest_sha256 for pointer in trail}
         if run_id is not None:
             runs = list_runs(self.documents, f"{check_run_id(run_id)}/")
             if run_id not in runs or runs[run_id].find("manifest.json") is None:
                 self.manifest(run_id)
-            return list(self._damage_of_run(runs[run_id], digests.get(run_id)))
-        found = [*self._damage_of_pointer(trail), *self._damage_of_pins()]
+            return self._damage_of_run(runs[run_id], digests.get(run_id))
+        found += [*self._damage_of_pointer(trail), *self._damage_of_pins()]
         for run in list_runs(self.documents).values():
             if run.find("manifest.json") is not None:
                 found += self._damage_of_run(run, digests.get(run.run_id))
         return found
 
-    def _trail(self) -> list[Pointer]:
-        """Return the last pointers there were, as they were noted, the newest last."""
+    def _trail(self) -> tuple[list[Pointer], list[Damage]]:
+        """Return the last pointers there were, the newest last, and what of them is damaged."""
         paths = sorted(self.documents.path_of(each) for each in self.documents.list(TRAIL))
-        found = []
+        trail: list[Pointer] = []
+        damages: list[Damage] = []
         for path in paths[-_REMEMBERED:]:
             text, uri = self.documents.content(path), self.documents.uri_of(path)
             name = path.removeprefix(TRAIL).removesuffix(".json")
             if text is not None and name.isdigit():
-                found.append(pointer_of(text, uri, int(name)))
-        return found
+                try:
+                    trail.append(pointer_of(text, uri, int(name)))
+                except CorruptRun as error:
+                    damages.append(Damage("unreadable", uri, str(error)))
+        return trail, damages
 
     def _damage_of_pointer(self, trail: list[Pointer]) -> Iterator[Damage]:
         uri = self.documents.uri_of(PATH)
@@ -137,7 +141,14 @@ class Verifying(Reading):
                 sentence = f"the pin {pin_path(name)} names the run {run_id}, which is not there"
                 yield Damage("missing run", uri, f"{sentence}: unpin it")
 
-    def _damage_of_run(self, run: StoredRun, digest: str | None) -> Iterator[Damage]:
+    def _damage_of_run(self, run: StoredRun, digest: str | None) -> list[Damage]:
+        found = list(self._damage_of_objects(run, digest))
+        # Collected while it was read: its manifest went first.
+        if found and self.documents.stat(f"runs/{run.run_id}/manifest.json") is None:
+            return []
+        return found
+
+    def _damage_of_objects(self, run: StoredRun, digest: str | None) -> Iterator[Damage]:
         uri = self.documents.uri_of(f"runs/{run.run_id}/manifest.json")
         try:
             manifest, text = self._manifest(run.run_id, None)

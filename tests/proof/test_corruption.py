@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -202,3 +203,52 @@ def test_an_old_pointer_put_back_leads_to_one_whole_run_and_is_found(
     content, manifest = publication.read("item_parameters.json")
     assert str(manifest.as_of) == content["as_of"] == "2024-03-30"
     assert publication.verify()
+
+
+# What no reader goes by: notes of who worked when, and on what.
+NOTES = re.compile(r"calibrate/(days/.*|runs/[^/]+/(start\.json|starts/.*))")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_verify_names_every_object_that_is_not_what_it_was(
+    damage: str, publication: Publication, shelf: Shelf
+) -> None:
+    looked_at = [name for name in shelf.names() if not NOTES.fullmatch(name)]
+    assert len(looked_at) == 2 * 5 + 1 + 2
+
+    for name in looked_at:
+        content, generation = shelf.content(name), shelf.generation(name)
+        shelf.put(name, DAMAGES[damage](content, len(content) // 2), generation)
+        named = {found.uri for found in publication.verify()}
+        # Of two digests that differ, either may be the one that is wrong.
+        is_of_trail = name.startswith("calibrate/published/")
+        assert named if is_of_trail else f"gs://lessons/{name}" in named, name
+        shelf.put(name, content, generation)
+
+    assert publication.verify() == []
+
+
+def test_verify_finds_every_byte_of_the_pointer_that_is_another(
+    publication: Publication, shelf: Shelf
+) -> None:
+    whole, generation = shelf.content(POINTER), shelf.generation(POINTER)
+
+    for place in range(0, len(whole), 7):
+        shelf.put(POINTER, flip(whole, place), generation)
+        assert publication.verify(), whole[place - 10 : place + 10]
+
+
+def test_the_command_names_what_is_damaged_and_fails(
+    two_days: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelf = FolderShelf(tmp_path / "buckets" / "etl")
+    copy(two_days, shelf)
+    _, objects, contents = published(shelf)
+    page = objects["report.html"]
+    command = ["verify", "calibrate", "--local", str(tmp_path)]
+    assert main(command) == 0
+
+    shelf.put(page, flip(contents["report.html"], 100), shelf.generation(page))
+
+    assert main(command) == 1
+    assert f"checksum: gs://etl/{page} is not what run" in capsys.readouterr().out
