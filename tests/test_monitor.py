@@ -463,6 +463,17 @@ def test_predictions_are_made_anew_once_the_earlier_run_is(
     assert state_of_predictions() == "nothing to do"
 
 
+def test_days_that_wait_for_earlier_ones_are_not_run_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    days = ("--from", str(RUN_DAY), "--to", str(DAY), "--parallel", "2")
+
+    code = main(["backfill", "monitor", "--local", str(tmp_path), *days])
+
+    assert code == 2
+    assert "monitor/predictions reads days before its own" in capsys.readouterr().err
+
+
 def test_a_few_answers_are_neither_judged_nor_sent(tmp_path: Path) -> None:
     folder = tmp_path / "log"
 

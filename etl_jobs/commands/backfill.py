@@ -95,6 +95,12 @@ def _parallel(options: Namespace, plan: Sequence[Job], days: Sequence[date]) -> 
             "the anchor is the latest run, so that each day waits for the one before; leave out "
             "--parallel, or anchor to one run"
         )
+    earlier = [job.name for job in plan if job.earlier_days]
+    if earlier:
+        raise Misuse(
+            f"{earlier[0]} reads days before its own, so that each day waits for those before; "
+            "leave out --parallel"
+        )
     if local_folder(options) is not None:
         say("a folder has one writer at a time: the days run one after the other")
         return 1
