@@ -1,6 +1,5 @@
 locals {
-  runbook   = "See docs/cloud_run.md: what went wrong, and how to roll back in two commands."
-  scheduled = { for name, job in var.jobs : name => job if job.schedule != null }
+  runbook = "See docs/cloud_run.md: what went wrong, and how to roll back in two commands."
   # An alert stands until the next night's run had its chance, and half an hour more.
   a_night = "88200s"
 }
@@ -56,19 +55,19 @@ resource "google_monitoring_alert_policy" "failed" {
 # Neither a failure nor a success: not started, killed, or its metrics lost. Conditions on absence
 # end at a day, so that a job of each night needs one that counts.
 resource "google_monitoring_alert_policy" "silent" {
-  for_each = local.scheduled
+  for_each = { for name, job in var.jobs : name => job if job.watch_hours != null }
 
-  display_name          = "etl: ${each.value.job} has not succeeded for 26 hours"
+  display_name          = "etl: ${each.value.job} has not succeeded for ${each.value.watch_hours} hours"
   combiner              = "OR"
   severity              = "ERROR"
   notification_channels = values(google_monitoring_notification_channel.email)[*].id
 
   conditions {
-    display_name = "no success in 26 hours"
+    display_name = "no success in ${each.value.watch_hours} hours"
 
     condition_prometheus_query_language {
       # A metric's label that its resource has too is found under metric_.
-      query               = "(sum(sum_over_time({\"custom.googleapis.com/etl/job/success\", monitored_resource=\"generic_task\", metric_job=\"${each.value.job}\"}[26h])) or vector(0)) < 1"
+      query               = "(sum(sum_over_time({\"custom.googleapis.com/etl/job/success\", monitored_resource=\"generic_task\", metric_job=\"${each.value.job}\"}[${each.value.watch_hours}h])) or vector(0)) < 1"
       duration            = "0s"
       evaluation_interval = "300s"
     }

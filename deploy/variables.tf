@@ -57,10 +57,11 @@ variable "emails" {
 variable "jobs" {
   description = "The jobs, by Cloud Run's name for them."
   type = map(object({
-    job              = string
+    job              = optional(string)
     description      = string
     arguments        = list(string)
     schedule         = optional(string)
+    watch_hours      = optional(number)
     timeout_seconds  = number
     cpu              = number
     memory_mebibytes = number

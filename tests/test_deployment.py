@@ -116,6 +116,7 @@ def read(jobs: Jobs, folder: Path, wanted: dict[str, str], defaults: str = CHOIC
         ("calibrate", "{retries: 11}", "retries is 11; Cloud Run takes 0 to 10"),
         ("calibrate", "{tasks: 0}", "tasks is 0; Cloud Run takes 1 to 10,000"),
         ("calibrate", "{schedule: daily}", "schedule is 'daily'; expected minute, hour"),
+        ("calibrate", "{schedule: 1 2 30 2 *}", "a day that never comes"),
         ("calibrate", "{schedule: 61 2 * * *}", "'61' is no minute, which is 0 to 59"),
         ("calibrate", "{schedule: 1 5-2 * * *}", "'5-2' is no hour"),
         ("calibrate", "{schedule: 1 2 * * */0}", "'*/0' is no day of the week"),
@@ -144,6 +145,52 @@ def test_a_job_has_room_for_the_jobs_that_it_may_have_to_run(jobs: Jobs, tmp_pat
         read(jobs, tmp_path, {"calibrate": large, "abilities/students": "{}"})
 
     assert read(jobs, tmp_path, {"calibrate": large, "abilities/students": large})
+
+
+@pytest.mark.parametrize(
+    ("schedule", "hours"),
+    [
+        ("15 2 * * *", 26),
+        ("0 */6 * * *", 26),
+        ("0 8 * * 1", 7 * 24 + 2),
+        ("0 8 * * 1-5", 3 * 24 + 2),
+        ("0 8 1 * *", 31 * 24 + 2),
+        ("0 8 1,15 * *", 17 * 24 + 2),
+        # Either the thirteenth or a Friday, as cron has it.
+        ("0 8 13 * 5", 7 * 24 + 2),
+        ("0 8 29 2 *", (4 * 365 + 1) * 24 + 2),
+    ],
+)
+def test_a_job_is_missed_two_hours_after_its_longest_gap(
+    schedule: str, hours: int, jobs: Jobs, tmp_path: Path
+) -> None:
+    deployed = read(jobs, tmp_path, {"calibrate": f"{{schedule: '{schedule}'}}"})
+
+    assert deployed["jobs"]["calibrate"]["watch_hours"] == hours
+
+
+def test_a_job_that_nobody_scheduled_is_not_missed(jobs: Jobs, tmp_path: Path) -> None:
+    deployed = read(jobs, tmp_path, {"calibrate": "{}"})
+
+    assert deployed["jobs"]["calibrate"]["watch_hours"] is None
+
+
+def test_nothing_is_collected_that_a_task_may_be_at_work_on(jobs: Jobs, tmp_path: Path) -> None:
+    path = tmp_path / "jobs.yaml"
+
+    def collected(older_than: int) -> list[str]:
+        path.write_text(
+            f"defaults: {{{CHOICES}}}\n"
+            "jobs: {calibrate: {timeout: 24h}}\n"
+            f"gc: {{schedule: 0 12 * * 0, keep: 3, older_than: {older_than}}}\n"
+        )
+        return list(read_deployment(path, jobs, DAY)["jobs"]["gc"]["arguments"])
+
+    # Four attempts of a day each, and a day of slack.
+    wanted = ["gc", "--delete", "--keep", "3", "--older-than", "5", "--longest-task", "120"]
+    assert collected(5) == wanted
+    with pytest.raises(InputError, match=r"may take 120 hours.* expected at least 5"):
+        collected(4)
 
 
 @pytest.mark.parametrize(
@@ -305,7 +352,7 @@ def test_what_a_job_is_told_is_what_the_command_line_understands(
     for job in of(planned, "google_cloud_run_v2_job"):
         arguments = job["template"][0]["template"][0]["containers"][0]["args"]
         options = parse(COMMANDS, arguments)
-        assert options.command == "run"
+        assert options.command == ("gc" if job["name"] == "etl-gc" else "run")
         assert (options.project, options.bucket) == ("a-project", "a-project-etl")
         assert (options.dataset, options.location) == ("etl", "EU")
 
@@ -320,10 +367,14 @@ def test_each_scheduled_job_is_started_in_utc_and_watched(
         scheduler = planned[f'google_cloud_scheduler_job.jobs["{name}"]']
         assert scheduler["schedule"] == job["schedule"]
         assert scheduler["time_zone"] == "Etc/UTC"
+        if name == "gc":
+            assert 'google_monitoring_alert_policy.silent["gc"]' not in planned
+            continue
         watch = planned[f'google_monitoring_alert_policy.silent["{name}"]']
         query = watch["conditions"][0]["condition_prometheus_query_language"][0]["query"]
         assert f'metric_job="{job["job"]}"' in query
         assert "custom.googleapis.com/etl/job/success" in query
+        assert f"[{job['watch_hours']}h]" in query
         assert watch["notification_channels"] is None or len(watch["notification_channels"]) == 1
 
 
@@ -479,4 +530,5 @@ def test_the_choices_of_the_page_can_be_deployed(page: str, jobs: Jobs, tmp_path
     path = tmp_path / "jobs.yaml"
     path.write_text(choices)
 
-    assert set(read_deployment(path, jobs, DAY)["jobs"]) == {"calibrate", "dif-mantel-haenszel"}
+    deployed = read_deployment(path, jobs, DAY)["jobs"]
+    assert set(deployed) == {"calibrate", "dif-mantel-haenszel", "gc"}

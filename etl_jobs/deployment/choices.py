@@ -1,23 +1,22 @@
-"""What Terraform is told of the jobs: choices from a file, facts from the contracts."""
+"""Which jobs run on Cloud Run, when and with what, held to the jobs that there are."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from etl_jobs.errors import InputError, JobError, nearest
-from etl_jobs.plain_yaml import read_plain_yaml
-from etl_jobs.telemetry.metrics import METRICS
+from etl_jobs.deployment.schedule import parse_schedule
+from etl_jobs.errors import JobError, nearest
 from gcp_accessor.byte_sizes import parse_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date
-    from pathlib import Path
 
     from etl_jobs.job import Jobs
 
+_RESOURCES = ("cpu", "memory", "timeout", "retries", "tasks")
 _MEBIBYTE = 1024**2
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _LONGEST_TIMEOUT = 7 * 24 * 3600
@@ -28,17 +27,10 @@ _MOST_MEMORY = {1: 4096, 2: 8192, 4: 16384, 6: 24576, 8: 32768}
 _LEAST_MEMORY = 512
 # Terraform puts its own prefix before it; Cloud Run takes 63 characters in all.
 _LONGEST_NAME = 40
-# What a field of a schedule may hold: minute, hour, day of the month, month, day of the week.
-_FIELDS = {
-    "minute": (0, 59),
-    "hour": (0, 23),
-    "day of the month": (1, 31),
-    "month": (1, 12),
-    "day of the week": (0, 7),
-}
-# A run that failed may be one attempt of a task whose next attempt succeeds. Alerts go by what
-# Cloud Run says of the whole execution, and by how long there was no success.
-_OWN_ALERT = "success"
+# A job that was to succeed at a moment has this long to do so before anybody is told.
+_PATIENCE_HOURS = 2
+# Between the end of the longest task and the collection of what it may have left.
+_SLACK_HOURS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +38,22 @@ class DeployedJob:
     """One job on Cloud Run.
 
     Attributes:
-        job: Its name here; Cloud Run's has no slash and no underscore.
+        job: Its name here, of which Cloud Run's has no slash and no underscore; None for what
+            runs no job.
         description: What it makes, as its contract says it.
         arguments: What stands after `etl-jobs`, without the place.
         schedule: As cron has it, in UTC; None for a job that a person starts.
+        watch_hours: After how long without a success somebody is told; None where none is due.
         timeout_seconds: Of one attempt of one task.
         memory_mebibytes: Of each task.
         retries: Attempts of a task after its first.
     """
 
-    job: str
+    job: str | None
     description: str
     arguments: tuple[str, ...]
     schedule: str | None
+    watch_hours: int | None
     timeout_seconds: int
     cpu: int
     memory_mebibytes: int
@@ -66,78 +61,45 @@ class DeployedJob:
     tasks: int
 
 
-def read_deployment(path: Path, jobs: Jobs, day: date) -> dict[str, Any]:
-    """Return what Terraform's variables are to hold, made of dicts, lists, texts and numbers.
-
-    Besides the jobs that is the datasets whose tables they read and none makes, every metric that
-    runs write, and an alert for each bound of one.
+def deployed_jobs(content: object, jobs: Jobs, day: date) -> dict[str, DeployedJob]:
+    """Return the jobs that a file such as `deploy/jobs.yaml` names, by Cloud Run's names.
 
     Args:
-        path: A file such as `deploy/jobs.yaml`.
-        jobs: The jobs that it may name.
+        content: The file as `read_plain_yaml` gives it.
         day: Any day; parameters are tried with it.
 
     Raises:
-        InputError: the file cannot be read, names a job or parameter that there is not, or asks
-            for what Cloud Run does not give.
+        ValueError: it names a job or parameter that there is not, or asks for what Cloud Run
+            does not give.
     """
-    try:
-        deployed = _deployed(read_plain_yaml(path), jobs, day)
-    except ValueError as error:
-        raise InputError(f"{path.name}: {error}") from error
-    plans = [job for each in deployed.values() for job in jobs.plan(each.job)]
-    made = {job.output for job in plans}
-    read = {table for job in plans for table in job.reads} - made
-    return {
-        "jobs": {
-            name: {**asdict(each), "arguments": list(each.arguments)}
-            for name, each in deployed.items()
-        },
-        "raw_datasets": sorted({table.rpartition(".")[0] for table in read}),
-        "metrics": {
-            metric.name: {
-                "type": metric.whole,
-                "about": metric.about,
-                "value_type": "INT64" if metric.type is int else "DOUBLE",
-                "unit": metric.unit,
-                "labels": ["job", *metric.labels],
-            }
-            for metric in METRICS
-        },
-        "alerts": {
-            f"{metric.name} {side} {threshold:g}": {
-                "metric": metric.name,
-                "side": side,
-                "threshold": threshold,
-            }
-            for metric in METRICS
-            for side, threshold in (("below", metric.below), ("above", metric.above))
-            if threshold is not None and metric.name != _OWN_ALERT
-        },
-    }
-
-
-def _deployed(content: object, jobs: Jobs, day: date) -> dict[str, DeployedJob]:
-    both = content if isinstance(content, dict) and set(content) == {"defaults", "jobs"} else {}
-    defaults, wanted = both.get("defaults"), both.get("jobs")
-    if not isinstance(defaults, dict) or not isinstance(wanted, dict) or not wanted:
-        raise ValueError("expected 'defaults:' and 'jobs:', a mapping of jobs, and no more")
+    parts = content if isinstance(content, dict) else {}
+    defaults, wanted = parts.get("defaults"), parts.get("jobs")
+    if (
+        not isinstance(defaults, dict)
+        or not isinstance(wanted, dict)
+        or not wanted
+        or set(parts) - {"defaults", "jobs", "gc"}
+    ):
+        raise ValueError("expected 'defaults:', 'jobs:', a mapping of jobs, and perhaps 'gc:'")
     deployed: dict[str, DeployedJob] = {}
     for job, choices in wanted.items():
-        if not isinstance(choices, dict | None):
-            raise ValueError(f"{job} is {choices!r}; expected a mapping such as {{schedule: ...}}")
         name = _cloud_name(job)
-        if name in deployed:
-            raise ValueError(f"{deployed[name].job} and {job} are both {name} on Cloud Run")
-        deployed[name] = _job(job, {**defaults, **(choices or {})}, jobs, day)
+        if name in deployed or name == "gc":
+            raise ValueError(f"{job} is {name} on Cloud Run, as something else is")
+        deployed[name] = _job(job, {**defaults, **_mapping(job, choices)}, jobs, day)
     for each in deployed.values():
         _compare_with_plan(each, {other.job: other for other in deployed.values()}, jobs)
+    if "gc" in parts:
+        choices = {**defaults, **_mapping("gc", parts["gc"])}
+        deployed["gc"] = _collection(choices, list(deployed.values()))
     return deployed
 
 
-def _compare_with_plan(job: DeployedJob, deployed: Mapping[str, DeployedJob], jobs: Jobs) -> None:
+def _compare_with_plan(
+    job: DeployedJob, deployed: Mapping[str | None, DeployedJob], jobs: Jobs
+) -> None:
     """Hold a job to what it may have to do: all that it needs, where nobody has made it yet."""
-    for needed in jobs.plan(job.job):
+    for needed in jobs.plan(job.job or ""):
         other = deployed.get(needed.name, job)
         for what in ("memory_mebibytes", "cpu", "timeout_seconds"):
             own, others = getattr(job, what), getattr(other, what)
@@ -149,32 +111,81 @@ def _compare_with_plan(job: DeployedJob, deployed: Mapping[str, DeployedJob], jo
 
 
 def _job(name: str, choices: Mapping[str, object], jobs: Jobs, day: date) -> DeployedJob:
-    known = ("schedule", "set", "cpu", "memory", "timeout", "retries", "tasks")
-    for key in choices:
-        if key not in known:
-            hint = nearest(key, known) or f"; expected {', '.join(known)}"
-            raise ValueError(f"{name} has no {key!r}{hint}")
-    missing = [key for key in known[2:] if key not in choices]
-    if missing:
-        raise ValueError(f"{name} has no {missing[0]}, and the defaults have none")
+    _refuse_unknown(name, choices, ("schedule", "set", *_RESOURCES))
     try:
         description = jobs.find(name).description
         arguments = _arguments(name, choices.get("set"), jobs, day)
     except JobError as error:
         raise ValueError(str(error)) from error
+    return _sized(name, name, description, arguments, choices)
+
+
+def _collection(choices: Mapping[str, object], deployed: Sequence[DeployedJob]) -> DeployedJob:
+    """Return the job that deletes runs which nobody needs, none of a task that may still run."""
+    _refuse_unknown("gc", choices, ("schedule", "keep", "older_than", *_RESOURCES))
+    keep = _whole("gc: keep", choices.get("keep"), 1, 1000)
+    days = _whole("gc: older_than", choices.get("older_than"), 1, 3650)
+    longest = max(each.timeout_seconds * (each.retries + 1) for each in deployed)
+    hours = -(-longest // 3600) + _SLACK_HOURS
+    if days * 24 < hours:
+        raise ValueError(
+            f"gc: older_than is {days} days; with all its attempts a task may take {hours} hours, "
+            f"a day of slack included, so expected at least {-(-hours // 24)}"
+        )
+    arguments = ("--delete", "--keep", str(keep), "--older-than", str(days))
+    return _sized(
+        "gc",
+        None,
+        "Deletes runs that nobody needs any more.",
+        ("gc", *arguments, "--longest-task", str(hours)),
+        choices,
+    )
+
+
+def _sized(
+    name: str,
+    job: str | None,
+    description: str,
+    arguments: tuple[str, ...],
+    choices: Mapping[str, object],
+) -> DeployedJob:
+    missing = [key for key in _RESOURCES if key not in choices]
+    if missing:
+        raise ValueError(f"{name} has no {missing[0]}, and the defaults have none")
+    try:
+        text = choices.get("schedule")
+        schedule = None if text is None else parse_schedule(str(text))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    watch_hours = None
+    if schedule is not None and job is not None:
+        watch_hours = schedule.longest_gap.days * 24 + _PATIENCE_HOURS
     cpu = _whole(f"{name}: cpu", choices["cpu"], 1, max(_MOST_MEMORY))
-    schedule = choices.get("schedule")
     return DeployedJob(
-        job=name,
+        job=job,
         description=description,
         arguments=arguments,
-        schedule=None if schedule is None else _schedule(name, schedule),
+        schedule=None if schedule is None else schedule.text,
+        watch_hours=watch_hours,
         timeout_seconds=_timeout(name, choices["timeout"]),
         cpu=cpu,
         memory_mebibytes=_memory(name, choices["memory"], cpu),
         retries=_whole(f"{name}: retries", choices["retries"], 0, _MOST_RETRIES),
         tasks=_whole(f"{name}: tasks", choices["tasks"], 1, _MOST_TASKS),
     )
+
+
+def _mapping(name: str, choices: object) -> dict[str, object]:
+    if not isinstance(choices, dict | None):
+        raise ValueError(f"{name} is {choices!r}; expected a mapping such as {{schedule: ...}}")
+    return choices or {}
+
+
+def _refuse_unknown(name: str, choices: Mapping[str, object], known: tuple[str, ...]) -> None:
+    for key in choices:
+        if key not in known:
+            hint = nearest(key, known) or f"; expected {', '.join(known)}"
+            raise ValueError(f"{name} has no {key!r}{hint}")
 
 
 def _arguments(name: str, settings: object, jobs: Jobs, day: date) -> tuple[str, ...]:
@@ -237,21 +248,3 @@ def _timeout(name: str, value: object) -> int:
     if not 0 < seconds <= _LONGEST_TIMEOUT:
         raise ValueError(f"{name}: timeout is {value}; Cloud Run takes up to 168h")
     return seconds
-
-
-def _schedule(name: str, value: object) -> str:
-    """Return the schedule if cron understands it: numbers, ranges, lists and steps."""
-    fields = str(value).split()
-    if len(fields) != len(_FIELDS):
-        raise ValueError(
-            f"{name}: schedule is {value!r}; expected {', '.join(_FIELDS)}, such as 15 2 * * *"
-        )
-    for field, (meaning, (least, most)) in zip(fields, _FIELDS.items(), strict=True):
-        for part in field.split(","):
-            match = re.fullmatch(r"(?:\*|(\d{1,2})(?:-(\d{1,2}))?)(?:/(\d{1,2}))?", part, re.ASCII)
-            if match is None or match[3] in ("0", "00"):
-                raise ValueError(f"{name}: {part!r} is no {meaning} of a schedule")
-            ends = [int(end) for end in match.groups()[:2] if end is not None]
-            if ends != sorted(ends) or not all(least <= end <= most for end in ends):
-                raise ValueError(f"{name}: {part!r} is no {meaning}, which is {least} to {most}")
-    return " ".join(fields)
