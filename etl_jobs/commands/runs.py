@@ -13,7 +13,7 @@ from etl_jobs.console import say
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-SUMMARY = "the runs of a job, and which of them is published, pinned or failed"
+SUMMARY = "the runs of a job, and what became of each"
 
 
 def add_arguments(parser: ArgumentParser) -> None:

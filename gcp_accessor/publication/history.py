@@ -100,9 +100,10 @@ class History(Reading):
         if run not in ("latest", "previous"):
             pins = read_pins(self.documents)
             if run not in pins:
+                there = f", or a pin: {', '.join(pins)}" if pins else "; there are no pins"
                 raise ValueError(
-                    f"{run!r} is not a run of {self.uri}; expected YYYY-MM-DD-<12 hex digits>, "
-                    f"'latest', 'previous', or a pin of {', '.join(pins) or 'none'}"
+                    f"{run!r} is not a run; expected YYYY-MM-DD-<12 hex digits>, 'latest' or "
+                    f"'previous'{there}"
                 )
             return pins[run]
         pointer = self._pointer()
