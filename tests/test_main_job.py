@@ -18,6 +18,7 @@ from tests.stand_ins.bigquery import BigQueryStandIn
 
 if TYPE_CHECKING:
     from tests.stand_ins.cloud_storage import CloudStorageStandIn
+    from tests.stand_ins.monitoring import MonitoringStandIn
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
@@ -246,8 +247,10 @@ def test_google_cloud_gets_the_same_bytes_as_a_folder(
     lsat6: Path,
     tmp_path: Path,
     cloud_storage: CloudStorageStandIn,
+    monitoring: MonitoringStandIn,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("MONITORING_EMULATOR_HOST", monitoring.address)
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", cloud_storage.url)
     monkeypatch.setattr(
         "google.auth.default", lambda *_, **__: (AnonymousCredentials(), "a-project")

@@ -313,6 +313,18 @@ def test_a_cloud_run_job_is_the_task(
     }
 
 
+def test_an_emulator_takes_the_place_of_monitoring(
+    monitoring: MonitoringStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONITORING_EMULATOR_HOST", monitoring.address)
+
+    with MonitoringAccessor("a-project") as metrics:
+        metrics.write("load/rows", 3)
+
+    assert len(monitoring.requests) == 1
+    assert monitoring.callers == [None]
+
+
 def test_a_job_with_many_figures_goes_in_requests_of_200_series(
     google_metrics: MonitoringAccessor, monitoring: MonitoringStandIn
 ) -> None:

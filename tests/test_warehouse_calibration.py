@@ -21,6 +21,7 @@ from tests.stand_ins.bigquery import BigQueryStandIn
 
 if TYPE_CHECKING:
     from tests.stand_ins.cloud_storage import CloudStorageStandIn
+    from tests.stand_ins.monitoring import MonitoringStandIn
 
 LSAT6 = f"raw.answers={Path(__file__).parents[1]}/examples/lsat6.csv.gz"
 DAY = "2024-03-31"
@@ -117,9 +118,13 @@ def test_blocks_of_items_that_nobody_joins_are_flagged_by_both_engines(
 
 
 def test_the_answers_stay_in_google_cloud(
-    tmp_path: Path, cloud_storage: CloudStorageStandIn, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    cloud_storage: CloudStorageStandIn,
+    monitoring: MonitoringStandIn,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Google's own clients, with stand-ins at the other end."""
+    monkeypatch.setenv("MONITORING_EMULATOR_HOST", monitoring.address)
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", cloud_storage.url)
     monkeypatch.setattr(
         "google.auth.default", lambda *_, **__: (AnonymousCredentials(), "a-project")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -20,6 +21,9 @@ from google.api_core.exceptions import (
 from google.api_core.retry import Retry
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.monitoring_v3 import MetricServiceClient, TimeSeries
+from google.cloud.monitoring_v3.services.metric_service.transports import (
+    MetricServiceGrpcTransport,
+)
 
 from gcp_accessor.backends import Distribution, MetricKind, Point, Task
 from gcp_accessor.backends.google.connection_advice import SIGN_IN, WITHOUT_ID
@@ -134,11 +138,22 @@ class GoogleMetrics:
                 return self._given, self._project
             if self._built is None:
                 try:
-                    self._built = MetricServiceClient(credentials=self._credentials)
+                    self._built = _client(self._credentials)
                 except DefaultCredentialsError as error:
                     error.add_note(SIGN_IN)
                     raise
             return self._built, self._project
+
+
+def _client(credentials: Credentials | None) -> MetricServiceClient:
+    """Return Google's client, or one of an emulator, as Google's other clients know them."""
+    emulator = os.environ.get("MONITORING_EMULATOR_HOST")
+    if not emulator:
+        return MetricServiceClient(credentials=credentials)
+    import grpc
+
+    channel = grpc.insecure_channel(emulator)
+    return MetricServiceClient(transport=MetricServiceGrpcTransport(channel=channel))
 
 
 def _is_out_of_reach(error: BaseException) -> bool:
