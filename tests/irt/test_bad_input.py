@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from etl_jobs import irt
 from etl_jobs.irt.memory import free_memory
+
+# Made of what their types do not allow.
+PRIORS: Any = irt.Priors
+NORMAL: Any = irt.Normal
+BETA: Any = irt.Beta
 
 
 def answers(persons: int = 60, items: int = 5, seed: int = 1) -> np.ndarray:
@@ -54,6 +60,46 @@ def test_a_matrix_of_objects_reads_as_its_numbers_and_none_is_missing() -> None:
 
     assert np.array_equal(found.item, expected.item)
     assert np.array_equal(found.correct, expected.correct)
+
+
+def test_what_pandas_calls_missing_is_missing() -> None:
+    plain = answers()
+    plain[3, 2] = np.nan
+    frame = pd.DataFrame(plain).astype("Int64")
+
+    expected, found = irt.Responses.from_dense(plain), irt.Responses.from_dense(frame)
+
+    assert frame.iloc[3, 2] is pd.NA
+    assert np.array_equal(found.item, expected.item)
+    assert np.array_equal(found.correct, expected.correct)
+
+
+@pytest.mark.parametrize(
+    "person",
+    [
+        np.array(["a", None], object),
+        np.array(["a", np.nan], object),
+        np.array(["a", pd.NA], object),
+        np.array([1.0, np.nan]),
+        np.array(["2024-01-01", "NaT"], "M8[D]"),
+    ],
+    ids=["None", "NaN in text", "NA", "NaN", "NaT"],
+)
+def test_a_person_or_an_item_without_a_name_is_refused(person: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="person is missing in some rows"):
+        irt.Responses.from_long(person, [0, 1], [1, 0])
+    with pytest.raises(ValueError, match="item is missing in some rows"):
+        irt.Responses.from_long([0, 1], person, [1, 0])
+    with pytest.raises(ValueError, match="one of the item labels is missing"):
+        irt.Responses.from_dense([[1, 0]], items=person)
+
+
+@pytest.mark.parametrize("correct", [[1, np.inf], [1, 2], [1, -1], [1, 0.5]])
+def test_a_log_of_anything_but_right_wrong_or_missing_is_refused_with_the_row(
+    correct: list[float],
+) -> None:
+    with pytest.raises(ValueError, match=r"in row 1 \(1 such rows\); expected 1, 0 or missing"):
+        irt.Responses.from_long([0, 1], [0, 1], correct)
 
 
 @pytest.mark.parametrize("kind", [bool, np.int8, np.uint64, np.float16, np.longdouble])
@@ -144,6 +190,13 @@ def test_a_billion_answers_and_more_are_refused_with_the_estimate() -> None:
         MemoryError, match=r"10,000,000 x 1,000,000 answers takes about 60,000.0 GB"
     ):
         irt.Responses.from_dense(matrix)
+
+
+def test_a_log_of_ten_billion_answers_is_refused_with_the_estimate() -> None:
+    column = np.broadcast_to(np.int8(1), 10_000_000_000)
+
+    with pytest.raises(MemoryError, match=r"10,000,000,000 answers takes about 400.0 GB"):
+        irt.Responses.from_long(column, column, column)
 
 
 def test_a_billion_nodes_are_refused_with_the_estimate() -> None:
@@ -250,6 +303,19 @@ def test_anchors_that_are_no_curve_are_named(parameters: Any, sentence: str) -> 
         irt.calibrate(responses, anchors={"a": parameters})
 
 
+@pytest.mark.parametrize("anchors", ["latest", [(1.0, 0.0)], 5])
+def test_anchors_that_are_no_mapping_are_refused(anchors: Any) -> None:
+    with pytest.raises(TypeError, match="expected a mapping from items' labels"):
+        irt.calibrate(irt.Responses.from_dense(answers()), anchors=anchors)
+
+
+def test_anchors_that_are_no_numbers_are_named() -> None:
+    responses = irt.Responses.from_dense(answers(), items=list("abcde"))
+
+    with pytest.raises(ValueError, match=r"anchor a has the parameters \('x', 'y'\); expected"):
+        irt.calibrate(responses, anchors={"a": ("x", "y")})  # type: ignore[dict-item]
+
+
 def test_a_prior_that_an_anchor_contradicts_is_refused() -> None:
     responses = irt.Responses.from_dense(answers(), items=list("abcde"))
     positive = irt.Priors(discrimination=irt.LogNormal(0.0, 0.5))
@@ -266,10 +332,17 @@ def test_a_prior_that_an_anchor_contradicts_is_refused() -> None:
         (lambda: irt.LogNormal(np.nan, 1.0), "mean is nan"),
         (lambda: irt.Beta(0.5, 5.0), "expected 1 or more"),
         (lambda: irt.Beta(2.0, np.nan), "expected 1 or more"),
+        (lambda: NORMAL("0", 1.0), "a prior is made of '0'; expected numbers"),
+        (lambda: BETA(2.0, None), "a beta prior is made of None; expected numbers"),
+        (lambda: PRIORS(discrimination=1.0), "expected Normal or LogNormal, or None"),
+        (lambda: PRIORS(discrimination=irt.Beta(2, 2)), "the prior of discrimination is"),
+        (lambda: PRIORS(intercept=irt.LogNormal(0, 1)), "the prior of intercept is"),
+        (lambda: PRIORS(lower=irt.Normal(0, 1)), "the prior of lower is"),
+        (lambda: PRIORS(slip=0.1), "the prior of slip is 0.1; expected Beta"),
     ],
 )
 def test_a_prior_that_contradicts_itself_is_refused(make: Any, sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises((TypeError, ValueError), match=sentence):
         make()
 
 
@@ -296,6 +369,13 @@ def test_a_person_beyond_the_grid_is_placed_at_its_end_at_most(method: Any) -> N
     found = irt.estimate_abilities(bank, person, method=method)
 
     assert 5.0 < found.ability[0] <= 8.0
+
+
+def test_abilities_of_persons_who_are_no_distribution_are_refused() -> None:
+    calibration = irt.calibrate(irt.Responses.from_dense(answers()))
+
+    with pytest.raises(TypeError, match=r"persons is 'normal'; expected Normal\(mean, deviation\)"):
+        irt.estimate_abilities(calibration, irt.Responses.from_dense(answers()), persons="normal")  # type: ignore[arg-type]
 
 
 def test_abilities_of_what_is_no_responses_are_refused() -> None:

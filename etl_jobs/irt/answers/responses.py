@@ -65,12 +65,13 @@ class Responses:
             ValueError: The columns differ in length, `correct` holds something else, a label
                 is missing or unknown, or a person answers an item twice.
         """
-        right = _as_correct(correct)
+        rows = np.size(correct)
         require_memory(
-            len(right) * _BYTES_AN_ANSWER,
-            f"a log of {len(right):,} answers",
+            rows * _BYTES_AN_ANSWER,
+            f"a log of {rows:,} answers",
             "take a sample of the persons, or calibrate in the warehouse",
         )
+        right = _as_correct(correct)
         person_code, persons_ = _as_codes("person", person, persons)
         item_code, items_ = _as_codes("item", item, items)
         if not len(right) == len(person_code) == len(item_code):
@@ -237,15 +238,15 @@ def _as_numbers(values: NDArray[Any], columns: int | None) -> NDArray[np.float64
     try:
         return objects.astype(np.float64)
     except (TypeError, ValueError):
-        # Only now is it worth looking for the one that is no number.
+        # Only now is it worth looking for the one that is no number, such as pandas' NA.
         for row, value in enumerate(objects.tolist()):
             try:
-                None if value is None else float(value)
+                objects[row] = np.nan if _is_no_value(value) else float(value)
             except (TypeError, ValueError) as error:
                 raise ValueError(
                     f"correct is {value!r:.60} in {_place(row, columns)}; expected 1, 0 or missing"
                 ) from error
-        raise
+        return objects.astype(np.float64)
 
 
 def _place(row: int, columns: int | None) -> str:
@@ -278,6 +279,8 @@ def _as_labels(what: str, labels: ArrayLike) -> Labels:
     known = np.asarray(labels)
     if known.ndim != 1:
         raise ValueError(f"the {what} labels have shape {known.shape}; expected one column")
+    if _is_missing(known).any():
+        raise ValueError(f"one of the {what} labels is missing; give them all, or none")
     if len(np.unique(known)) != len(known):
         raise ValueError(f"the {what} labels are not distinct")
     return known
@@ -294,10 +297,24 @@ def _in_order(person: NDArray[np.integer], item: NDArray[np.integer]) -> bool:
     return True
 
 
+def _is_missing(labels: Labels) -> NDArray[np.bool_]:
+    """Which labels are None, NaN, NaT or pandas' NA."""
+    if labels.dtype.kind == "f":
+        return np.isnan(labels)
+    if labels.dtype.kind in "mM":
+        return np.isnat(labels)
+    if labels.dtype.kind != "O":
+        return np.zeros(1, bool)
+    return np.array([_is_no_value(value) for value in labels.tolist()], bool)
+
+
+def _is_no_value(value: object) -> bool:
+    # pandas' NA does not say whether it equals itself; NaN and NaT do not.
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
+
+
 def _rank(what: str, column: Labels) -> tuple[NDArray[np.int64], Labels]:
-    if column.dtype.kind == "O" and any(value is None for value in column.tolist()):
-        raise ValueError(f"{what} is missing in some rows")
-    if column.dtype.kind == "f" and np.isnan(column).any():
+    if _is_missing(column).any():
         raise ValueError(f"{what} is missing in some rows")
     small = 4 * column.size + 1024
     if column.dtype.kind in "iu" and column.size and column.min() >= 0 and column.max() < small:

@@ -81,9 +81,15 @@ def persons_of(items: Items, persons: Normal | Population | None) -> Normal:
     """How abilities are distributed: as said, as in the calibration, or standard normal.
 
     Raises:
+        TypeError: It is said by something that has no mean and deviation.
         ValueError: It is left open, and the calibration has several groups.
     """
     if persons is not None:
+        if not hasattr(persons, "deviation"):
+            raise TypeError(
+                f"persons is {persons!r:.60}; expected Normal(mean, deviation), or one of "
+                "calibration.populations"
+            )
         return Normal(persons.mean, persons.deviation)
     groups: tuple[Population, ...] = getattr(items, "populations", ())
     if len(groups) > 1:

@@ -27,11 +27,17 @@ def resolve(
     """The parameters of the anchors among the items, NaN for the others, and which are held.
 
     Raises:
+        TypeError: The anchors are neither a mapping nor a calibration.
         ValueError: An anchor is none of the items, or its parameters are no curve's.
     """
     held = np.zeros(len(items), bool)
     table = np.full((len(items), 4), np.nan)
     if anchors is not None:
+        if not isinstance(anchors, Mapping) and not hasattr(anchors, "discrimination"):
+            raise TypeError(
+                f"anchors are of type {type(anchors).__name__}; expected a mapping from items' "
+                "labels to their parameters, or a calibration"
+            )
         known = anchors if isinstance(anchors, Mapping) else _common(anchors, items)
         index = {label: position for position, label in enumerate(items.tolist())}
         strange = [label for label in known if label not in index]
@@ -106,7 +112,12 @@ def _common(calibration: Calibration, items: Labels) -> dict[Any, FloatArray]:
 
 
 def _checked(label: object, values: Sequence[float] | FloatArray) -> FloatArray:
-    given = np.asarray(values, np.float64)
+    try:
+        given = np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"anchor {label!s} has the parameters {values!r:.60}; expected numbers"
+        ) from error
     if given.ndim != 1 or not 2 <= len(given) <= 4:
         raise ValueError(
             f"anchor {label!s} has parameters of shape {given.shape}; expected discrimination, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,14 @@ if TYPE_CHECKING:
     from etl_jobs.irt.model.models import FloatArray
 
 
+def _check_numbers(what: str, *values: object) -> None:
+    odd = [value for value in values if not isinstance(value, Real)]
+    if odd:
+        raise TypeError(f"{what} is made of {odd[0]!r:.60}; expected numbers")
+
+
 def _check(mean: float, deviation: float) -> None:
+    _check_numbers("a prior", mean, deviation)
     if not math.isfinite(mean):
         raise ValueError(f"a prior's mean is {mean}; expected a finite number")
     if not 0 < deviation < np.inf:
@@ -87,6 +95,7 @@ class Beta:
     beta: float
 
     def __post_init__(self) -> None:
+        _check_numbers("a beta prior", self.alpha, self.beta)
         if not (1 <= self.alpha < np.inf and 1 <= self.beta < np.inf):
             raise ValueError(
                 f"a beta prior's alpha and beta are {self.alpha} and {self.beta}; expected 1 or "
@@ -142,6 +151,22 @@ class Priors:
     lower: Beta | None = Beta(5.0, 17.0)
     slip: Beta | None = Beta(5.0, 17.0)
 
+    def __post_init__(self) -> None:
+        for name, kinds in _KINDS.items():
+            prior = getattr(self, name)
+            if not isinstance(prior, (*kinds, type(None))):
+                expected = " or ".join(kind.__name__ for kind in kinds)
+                raise TypeError(
+                    f"the prior of {name} is {prior!r:.60}; expected {expected}, or None for none"
+                )
+
+
+_KINDS = {
+    "discrimination": (Normal, LogNormal),
+    "intercept": (Normal,),
+    "lower": (Beta,),
+    "slip": (Beta,),
+}
 
 DEFAULT_PRIORS = Priors()
 NO_PRIORS = Priors(discrimination=None, intercept=None, lower=None, slip=None)
