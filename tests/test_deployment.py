@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hcl2
 import pytest
 
 from etl_jobs.cli import main
@@ -462,6 +463,60 @@ def test_nobody_is_given_a_wide_role_or_a_key(written: str) -> None:
     assert "service_account_key" not in written
     assert "allUsers" not in written
     assert "allAuthenticatedUsers" not in written
+
+
+# What Terraform itself takes in any resource.
+META = {"for_each", "count", "depends_on", "lifecycle", "provider", "dynamic"}
+
+
+def problems(body: dict[str, Any], block: dict[str, Any], where: str) -> list[str]:
+    """What a block holds that it may not, or lacks that it has to hold."""
+    attributes, nested = block["attributes"], block.get("blocks", {})
+    there = {name for name in body if not name.startswith("__")}
+    inner: list[tuple[str, dict[str, Any]]] = [
+        (name, each) for name in there & set(nested) for each in body[name]
+    ]
+    for dynamic in body.get("dynamic", []):
+        for name, each in dynamic.items():
+            inner.append((name.strip('"'), each["content"][0]))
+    required = {name for name, words in attributes.items() if words.startswith("required")}
+    required |= {name for name, each in nested.items() if each.get("min")}
+    found = [f"{where} lacks {name}" for name in required - there - {name for name, _ in inner}]
+    settable = {name for name, words in attributes.items() if not words.startswith("computed")}
+    found += [f"{where} has no {name}" for name in there - settable - set(nested) - META]
+    for name, each in inner:
+        found += problems(each, nested[name], f"{where}.{name}")
+    return found
+
+
+def test_each_resource_holds_what_the_provider_documents() -> None:
+    schema = json.loads((ROOT / "tests/stand_ins/terraform/google.json").read_text())["resources"]
+    resources = [
+        (type_.strip('"'), name.strip('"'), body)
+        for path in DEPLOY.glob("*.tf")
+        for each in hcl2.loads(path.read_text()).get("resource", [])
+        for type_, named in each.items()
+        for name, body in named.items()
+    ]
+
+    assert len(resources) > 15
+    assert [
+        problem
+        for type_, name, body in resources
+        for problem in problems(body, schema[type_], f"{type_}.{name}")
+    ] == []
+
+
+def test_what_the_provider_does_not_document_would_be_found() -> None:
+    schema = json.loads((ROOT / "tests/stand_ins/terraform/google.json").read_text())["resources"]
+    body = {"name": "x", "colour": "red", "versioning": [{"on": True}]}
+
+    assert sorted(problems(body, schema["google_storage_bucket"], "bucket")) == [
+        "bucket has no colour",
+        "bucket lacks location",
+        "bucket.versioning has no on",
+        "bucket.versioning lacks enabled",
+    ]
 
 
 def test_every_name_that_is_used_is_declared(written: str) -> None:
