@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow
 import pytest
 from google.api_core.exceptions import NotFound
+from google.auth.credentials import AnonymousCredentials
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,9 +24,14 @@ from etl_jobs.job import Jobs
 from etl_jobs.monitor.job import FEWEST_ANSWERS
 from etl_jobs.telemetry.metrics import METRICS, PREFIX
 from gcp_accessor import BigQueryAccessor, CloudStorageAccessor, Column, MonitoringAccessor
+from gcp_accessor.backends.duckdb.warehouse import DuckDBWarehouse
+from tests.stand_ins.bigquery import BigQueryStandIn
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.stand_ins.cloud_storage import CloudStorageStandIn
+    from tests.stand_ins.monitoring import MonitoringStandIn
 
 QUERIES = Jobs().queries
 DAY = date(2024, 4, 4)
@@ -461,6 +467,39 @@ def test_predictions_are_made_anew_once_the_earlier_run_is(
     assert main(["run", "abilities/students", "--local", str(place), *earlier]) == 0
     assert state_of_predictions() == "published"
     assert state_of_predictions() == "nothing to do"
+
+
+def test_google_cloud_gets_the_same_figures_as_a_folder(
+    steady: tuple[Path, dict[str, object]],
+    tmp_path: Path,
+    cloud_storage: CloudStorageStandIn,
+    monitoring: MonitoringStandIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MONITORING_EMULATOR_HOST", monitoring.address)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", cloud_storage.url)
+    monkeypatch.setattr(
+        "google.auth.default", lambda *_, **__: (AnonymousCredentials(), "a-project")
+    )
+    write_log(tmp_path / "log.csv.gz")
+    engine = DuckDBWarehouse(tmp_path / "warehouse")
+    for dataset in ("raw", "etl"):
+        engine.create_dataset(dataset)
+
+    with BigQueryStandIn(engine) as bigquery:
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", bigquery.url)
+        place = ("--project", bigquery.project, "--bucket", "lessons", *FEW_NODES)
+        source = ("--input", f"raw.answers={tmp_path / 'log.csv.gz'}")
+        before = ("run", "abilities/students", *place, *source, "--as-of", str(RUN_DAY))
+        assert main(before) == 0
+        assert main(["run", "monitor", *place, "--as-of", str(DAY)]) == 0
+
+    store = CloudStorageAccessor("a-project", credentials=AnonymousCredentials())
+    found = store.publication("gs://lessons/monitor").read("monitor.json").content
+    assert found["figures"] == pytest.approx(steady[1]["figures"], abs=1e-6)
+    [auc] = monitoring.metrics["custom.googleapis.com/etl/job/prediction/auc"].series.values()
+    assert auc.points[0].value.double_value == found["figures"]["auc"]
+    assert auc.resource.type == "generic_task"
 
 
 def test_days_that_wait_for_earlier_ones_are_not_run_at_once(
