@@ -1,4 +1,4 @@
-"""The persons whose abilities are integrated out: one normal distribution for each group."""
+"""The persons whose abilities are integrated out: one distribution for each group."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import special
 
 from etl_jobs.irt.model.quadrature import Grid
+from etl_jobs.irt.model.shape import Shape
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -29,6 +29,7 @@ class Population:
         mean_error: The standard error of the mean: 0 where the mean defines the scale, NaN
             where nobody asked.
         deviation_error: That of the deviation.
+        shape: Where it is not normal, but its shape estimated, the shape's coefficients.
     """
 
     label: Any
@@ -37,16 +38,17 @@ class Population:
     deviation: float = 1.0
     mean_error: float = 0.0
     deviation_error: float = 0.0
+    shape: tuple[float, ...] = ()
 
     def grid(self, standard: Grid) -> Grid:
-        """The grid of a standard normal, moved to where these persons are."""
+        """A grid of mean 0 and deviation 1, moved to where these persons are."""
         return Grid(self.mean + self.deviation * standard.nodes, standard.log_weights)
 
     def weigh(self, ability: FloatArray) -> Grid:
         """These abilities, equally spaced, with this population's mass at each."""
-        log_density = -0.5 * ((ability - self.mean) / self.deviation) ** 2
         # A population between two nodes is at the nearer one.
-        return Grid(ability, log_density - special.logsumexp(log_density))
+        standard = (ability - self.mean) / self.deviation
+        return Grid(ability, Shape(self.shape).log_weights(standard))
 
 
 def split(responses: Responses, groups: ArrayLike | None) -> tuple[Labels, list[Responses]]:
