@@ -121,8 +121,16 @@ class Comparing(Reading):
         reason = _why_not(one, two)
         table = None
         if reason is None:
-            grain = tuple(str(name) for name in two.facts["grain"])
-            table = _compare(self._frame(one), self._frame(two), grain)
+            frames = self._frame(one), self._frame(two)
+            # The day tells runs apart, not their rows.
+            keys = [
+                name
+                for name in two.facts["grain"]
+                if all(name in frame for frame in frames)
+                and not (_is_day(frames[0], name, one) and _is_day(frames[1], name, two))
+            ]
+            table = _compare(*frames, keys) if keys else None
+            reason = None if keys else "their tables have no column of their grain"
         return Difference(one, two, facts, table, reason)
 
     def _frame(self, manifest: Manifest) -> pd.DataFrame:
@@ -170,10 +178,9 @@ def _why_not(one: Manifest, two: Manifest) -> str | None:
     return None
 
 
-def _compare(one: pd.DataFrame, two: pd.DataFrame, grain: tuple[str, ...]) -> TableDifference:
-    keys = [name for name in grain if name in one and name in two and not _is_day(one, two, name)]
-    values = [str(name) for name in two if name in one and name not in grain]
-    both = one.merge(two, on=keys, how="outer", suffixes=(None, "\0"), indicator="\0where")
+def _compare(one: pd.DataFrame, two: pd.DataFrame, keys: Sequence[str]) -> TableDifference:
+    values = [str(name) for name in two if name in one and name not in keys]
+    both = one.merge(two, on=list(keys), how="outer", suffixes=(None, "\0"), indicator="\0where")
     counts = both["\0where"].value_counts()
     both = both[both["\0where"] == "both"]
     differs = {name: _differs(both[name], both[f"{name}\0"]) for name in values}
@@ -194,10 +201,9 @@ def _compare(one: pd.DataFrame, two: pd.DataFrame, grain: tuple[str, ...]) -> Ta
     )
 
 
-def _is_day(one: pd.DataFrame, two: pd.DataFrame, name: str) -> bool:
-    """Whether a column of the grain only says which run it is, as the day does."""
-    values = [set(frame[name].unique()) for frame in (one, two)]
-    return all(len(each) == 1 for each in values) and values[0] != values[1]
+def _is_day(frame: pd.DataFrame, name: str, manifest: Manifest) -> bool:
+    values = frame[name].unique()
+    return len(values) == 1 and str(values[0])[:10] == manifest.as_of.isoformat()
 
 
 def _differs(before: pd.Series[Any], after: pd.Series[Any]) -> pd.Series[Any]:
@@ -215,7 +221,10 @@ def _largest(
     for series in (before, after):
         if not is_numeric_dtype(series) or is_bool_dtype(series):
             return ()
-    moved = (after.astype(float) - before.astype(float)).abs().nlargest(_LARGEST).index
+    # A value that appeared or went away did not move.
+    there = before.notna() & after.notna()
+    before, after = before[there].astype(float), after[there].astype(float)
+    moved = (after - before).abs().nlargest(_LARGEST).index
     return tuple(
         (
             ", ".join(str(rows.at[at, key]) for key in keys),
