@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from etl_jobs.irt.estimation.flags import FLAGS
 from etl_jobs.report import Group, ReportData, render
+from etl_jobs.report.data import Differences, Pair
 from etl_jobs.report.flags import KNOWN
 from etl_jobs.report.names import clean
 from etl_jobs.report.numerals import counted, fixed, percent, whole
@@ -247,6 +248,101 @@ def test_guessing_fit_anchors_and_groups_are_told_where_there_are_any() -> None:
     assert page.data()["items"]["anchor"] == [1, 0, 1, 0, 0]
 
 
+def with_differences(**changes: Any) -> ReportData:
+    """Five items of which one is harder for group b and one easier."""
+    told: dict[str, Any] = {
+        "flags": [("large_dif",), (), ("moderate_dif",), (), ()],
+        "groups": [
+            Group(name="a", students=600, mean=0.0, deviation=1.0),
+            Group(name="<b>", students=300, mean=-0.5, deviation=0.9),
+            Group(name="no group", students=100, mean=0.1, deviation=1.0),
+        ],
+        "differences": Differences(
+            reference="a",
+            group=["<b>"] * 5,
+            delta=np.array([-2.5, 0.1, 1.25, np.nan, 0.0]),
+            delta_se=np.array([0.25, 0.3, 0.2, np.nan, 0.2]),
+        ),
+        "ability_mean": -0.14,
+        "ability_deviation": 1.02,
+    }
+    return report(**told | changes)
+
+
+def test_items_that_treat_groups_differently_are_told_with_the_group() -> None:
+    page = Outline(render(with_differences()))
+
+    text = " ".join(page.text["main"][0].split())
+    assert "Students of the group <b> were compared with equally able ones of a" in text
+    assert "2 items treat them differently. On average, their ability is 0.50 below that" in text
+    assert "1 harder for <b>." in text
+    assert "1 easier for <b>." in text
+    rows = page.rows()
+    assert rows[0].endswith("DIF")
+    assert rows[1].startswith("q0AlgebraHarderfor<b>1,000")
+    assert rows[1].endswith("\N{MINUS SIGN}2.50")
+    assert rows[3].startswith("q2Somewhateasierfor<b>")
+    assert rows[4].endswith("\N{EN DASH}")
+    assert "The average student of a has 0" in text
+    data = page.data()
+    assert data["items"]["dif"] == [-2.5, 0.1, 1.25, None, 0.0]
+    label, meaning = data["said"]["0"]["0"]
+    assert label == "Harder for <b>"
+    assert meaning.startswith("Than for equally able students of a: \N{MINUS SIGN}2.50 ± 0.25")
+
+
+def test_groups_that_are_compared_alone_have_no_means() -> None:
+    groups = [
+        Group(name=name, students=500, mean=np.nan, deviation=np.nan) for name in ("a", "<b>")
+    ]
+
+    page = Outline(render(with_differences(groups=groups, flags=[()] * 5)))
+
+    assert "GroupStudents" in page.rows()
+    assert "<b>500" in page.rows()
+    assert "no item treats them differently." in page.text["main"][0]
+    assert "On average" not in page.text["main"][0]
+
+
+def test_items_that_hang_together_are_named() -> None:
+    flags = [("local_dependence",), ("local_dependence", "misfit"), ("local_dependence",), (), ()]
+    pairs = [
+        Pair(first=0, second=1, q3=0.4, students=900),
+        Pair(first=1, second=2, q3=0.3, students=1),
+    ]
+
+    page = Outline(render(report(flags=flags, pairs=pairs)))
+
+    text = " ".join(page.text["main"][0].split())
+    assert "q0 with Question 1; Question 1 with q2." in text
+    said = page.data()["said"]
+    assert said["0"]["1"][0] == "Hangs together with Question 1"
+    assert said["1"]["1"][0] == "Hangs together with q0 and 1 more"
+    assert "q0 (Q3 0.40, 900 students); q2 (Q3 0.30, 1 student)" in said["1"]["1"][1]
+    assert page.rows()[1].startswith("q0AlgebraHangstogetherwithQuestion1")
+
+
+def test_a_pair_of_an_item_with_too_few_answers_accuses_nobody() -> None:
+    flags = [("too_few_answers", "local_dependence"), (), (), (), ()]
+
+    page = Outline(render(report(flags=flags, pairs=[Pair(first=0, second=1, q3=1, students=30)])))
+
+    assert page.data()["said"] == {}
+    assert "Hangs together" not in page.text["main"][0]
+
+
+def test_more_columns_than_there_is_room_for_leave_their_errors_to_the_panel() -> None:
+    five = np.full(5, 0.5)
+
+    wide = Outline(render(with_differences(lower=five, infit=five, outfit=five)))
+    usual = Outline(render(report(infit=five, outfit=five)))
+
+    tables = [
+        next(at["class"] for tag, at in page.elements if tag == "table") for page in (wide, usual)
+    ]
+    assert tables == ["crowded overcrowded", "crowded"]
+
+
 def test_what_was_not_estimated_is_a_dash_and_never_nan() -> None:
     nothing = np.full(5, np.nan)
 
@@ -469,6 +565,15 @@ def test_facts_and_reasons_are_text_too() -> None:
         ({"item_id": []}, "at least one item"),
         ({"theta": np.zeros(61)}, "theta needs"),
         ({"ability_edges": np.zeros(3)}, "ability_edges has the shape"),
+        ({"pairs": [Pair(first=0, second=5, q3=1.0, students=9)]}, "0 and 5; there are 5"),
+        (
+            {
+                "differences": Differences(
+                    reference="a", group=["b"], delta=np.zeros(5), delta_se=np.zeros(5)
+                )
+            },
+            "differences.group has the shape",
+        ),
     ],
 )
 def test_arrays_that_do_not_belong_together_are_refused(

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from etl_jobs.report import Group, ReportData, render
+from etl_jobs.report.data import Pair
 from etl_jobs.report.names import clean
 from etl_jobs.report.numerals import fixed
 from tests import browser
-from tests.test_report import HOSTILE, Outline, report
+from tests.test_report import HOSTILE, Outline, report, with_differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,6 +81,21 @@ def test_the_script_prints_the_same_rows_as_the_server(
 
     shown = ["".join(row.split()) for row in tab.text("#table tbody tr")]
     assert shown == Outline(path.read_text(encoding="utf-8")).rows()[1:10]
+
+
+def test_what_is_said_of_groups_and_pairs_is_the_same_with_the_script(
+    tab: browser.Page, write: Any
+) -> None:
+    flags = [("large_dif", "local_dependence"), ("local_dependence",), ("moderate_dif",), (), ()]
+    path = write(with_differences(flags=flags, pairs=[Pair(first=1, second=0, q3=0.3, students=9)]))
+
+    tab.open(path, "#item=q0")
+
+    shown = ["".join(row.split()) for row in tab.text("#table tbody tr")]
+    assert shown == Outline(path.read_text(encoding="utf-8")).rows()[1:6]
+    assert tab.text("#item .verdict b") == ["Harder for <b>", "Hangs together with Question 1"]
+    assert "DIF <b>" in tab.text("#item dt")
+    assert "\N{MINUS SIGN}2.50 ± 0.25" in tab.text("#item dd")
 
 
 def test_a_click_on_a_header_sorts_and_a_second_turns_it_round(

@@ -28,22 +28,31 @@ checks:
 byte_budget: 500 GB
 */
 
-WITH scored_answers AS (
+WITH compared_students AS (
+  SELECT
+    student_id,
+    MIN(student_group) = @focal AS is_focal
+  FROM raw.student_groups
+  WHERE student_group IN (@reference, @focal)
+  GROUP BY student_id
+  -- Who is said to be of both is of neither.
+  HAVING COUNT(DISTINCT student_group) = 1
+),
+
+scored_answers AS (
   SELECT
     answers_latest.item_id,
     answers_latest.correct,
-    student_groups.student_group = @focal AS is_focal,
+    compared_students.is_focal,
     -- Who gave as many answers, and as many right ones, counts as equally able. The item itself is
     -- among them: without it, items seem to favour the abler group.
     COUNT(*) OVER (PARTITION BY answers_latest.student_id) AS student_answers,
     SUM(answers_latest.correct) OVER (PARTITION BY answers_latest.student_id) AS score
   FROM answers_latest
   -- Students of no group, or of a third one, take no part.
-  INNER JOIN raw.student_groups AS student_groups
-    ON answers_latest.student_id = student_groups.student_id
-  WHERE
-    answers_latest.as_of = @as_of
-    AND student_groups.student_group IN (@reference, @focal)
+  INNER JOIN compared_students
+    ON answers_latest.student_id = compared_students.student_id
+  WHERE answers_latest.as_of = @as_of
 ),
 
 tables AS (

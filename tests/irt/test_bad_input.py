@@ -27,7 +27,7 @@ def answers(persons: int = 60, items: int = 5, seed: int = 1) -> np.ndarray:
 
 
 def with_cell(value: object, kind: type = float) -> np.ndarray:
-    matrix = answers().astype(kind)
+    matrix: np.ndarray = answers().astype(kind)
     matrix[3, 2] = value
     return matrix
 
