@@ -68,7 +68,7 @@ class MetricsFile:
         if self.path.exists():
             with self._locked(fcntl.LOCK_SH) as descriptor:
                 content = _content(descriptor, 0)
-            for point in _parsed(content, self.path):
+            for point in _parsed(_without_others(content, metric), self.path):
                 if point.metric != metric:
                     continue
                 found = True
@@ -227,6 +227,13 @@ def _line(point: Point) -> bytes:
         "task": point.task and asdict(point.task),
     }
     return json.dumps(fields, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _without_others(content: bytes, metric: str) -> bytes:
+    """The lines without those that are plainly of another metric: most of them need no parsing."""
+    wanted, some = f'"metric": "{metric}"'.encode(), b'"metric": "custom.googleapis.com/'
+    lines = content.split(b"\n")
+    return b"\n".join(line for line in lines if wanted in line or some not in line)
 
 
 def _parsed(content: bytes, path: Path) -> Iterator[Point]:
