@@ -71,7 +71,7 @@ def entry(severity: Severity | str, message: str, fields: Mapping[str, Any] | No
     """Return one line of JSON that Cloud Logging makes an entry of.
 
     Args:
-        fields: What else the entry's payload holds. What is not JSON is its text.
+        fields: What else the entry's payload holds. What JSON has no form for is its text.
     """
     task = {label: os.environ[name] for label, name in _OF_THE_TASK.items() if name in os.environ}
     content: dict[str, Any] = {
@@ -87,7 +87,12 @@ def entry(severity: Severity | str, message: str, fields: Mapping[str, Any] | No
             f"projects/{project}/traces/{trace}" if project else trace
         )
         content["logging.googleapis.com/spanId"] = span
-    return json.dumps(content, default=str, ensure_ascii=False)
+    try:
+        return json.dumps(content, default=str, allow_nan=False)
+    except ValueError:
+        # Of numbers JSON has the finite ones; any other is its name.
+        plain = json.loads(json.dumps(content, default=str), parse_constant=str)
+        return json.dumps(plain)
 
 
 def write_entry(
