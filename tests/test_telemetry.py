@@ -466,6 +466,10 @@ def test_a_chart_stays_in_its_field_and_reaches_its_bounds(
         assert field[-1]
 
 
+def test_a_line_that_rises_rises_to_the_right() -> None:
+    assert braille([0, 1], [0, 1], columns=2, lines=1) == ["⡠⠊"]
+
+
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
     [
