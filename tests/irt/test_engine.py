@@ -10,9 +10,10 @@ from etl_jobs import irt
 from etl_jobs.irt.answers.blocks import blocks_of, persons_in, sample_of
 from etl_jobs.irt.answers.patterns import Patterns
 from etl_jobs.irt.estimation.ascent import COARSE_ROUNDING, Slope, climb
-from etl_jobs.irt.estimation.drafts import drafts_of
+from etl_jobs.irt.estimation.drafts import Draft, drafts_of
 from etl_jobs.irt.estimation.expectation import InMemory, Sums
 from etl_jobs.irt.estimation.strands import in_strands, processors
+from etl_jobs.irt.model.curves import ItemParameters
 from etl_jobs.irt.model.models import item_tables
 from etl_jobs.irt.model.quadrature import Grid
 
@@ -39,6 +40,13 @@ def sums_at(expectation: InMemory, items: int, nodes: int = 41) -> Sums:
     grid = Grid.standard_normal(nodes, 6.0)
     tables = item_tables(grid.nodes, draw.lognormal(0.0, 0.4, items), draw.normal(0.0, 1.0, items))
     return expectation(tables, grid)
+
+
+def drafts_of_all(expectation: InMemory, tolerance: float = 1e-5) -> list[Draft]:
+    items = len(expectation.blocks[0].outcomes())
+    one, none = np.ones(items), np.zeros(items)
+    typical = ItemParameters(one, none, none, one)
+    return drafts_of([expectation], typical, Grid.standard_normal(61, 8.0), tolerance)
 
 
 # --- sums ---------------------------------------------------------------------------------
@@ -168,9 +176,11 @@ def test_a_sample_stands_for_all(monkeypatch: pytest.MonkeyPatch, answered: floa
 def test_drafts_are_for_many_answers_and_for_steps_that_they_can_tell() -> None:
     few, many = in_memory(simulate(500, 20)), in_memory(simulate(5000, 50))
 
-    assert drafts_of([few], 1e-5) == []
-    assert drafts_of([many], 1e-8) == []
-    (draft,) = drafts_of([many], 1e-5)
+    (draft,) = drafts_of_all(few)
+    assert draft.groups == [few]
+    (draft,) = drafts_of_all(many, tolerance=1e-8)
+    assert draft.groups == [many]
+    (draft,) = drafts_of_all(many)
 
     (group,) = draft.groups
     assert isinstance(group, InMemory)
@@ -186,8 +196,8 @@ def test_a_sample_without_both_outcomes_of_an_item_is_not_climbed(
     rare = answers.copy()
     rare[20:, 7] = np.nan
 
-    assert len(drafts_of([in_memory(answers)], 1e-5)) == 2
-    assert len(drafts_of([in_memory(rare)], 1e-5)) == 1
+    assert len(drafts_of_all(in_memory(answers))) == 2
+    assert len(drafts_of_all(in_memory(rare))) == 1
 
 
 @pytest.mark.parametrize("priors", [None, irt.DEFAULT_PRIORS], ids=["likelihood", "priors"])
@@ -249,7 +259,7 @@ def test_a_sample_of_a_short_test_is_not_climbed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("etl_jobs.irt.estimation.drafts._MANY_ANSWERS", 0)
     monkeypatch.setattr("etl_jobs.irt.answers.blocks._DENSE_ROWS", 50)
 
-    assert len(drafts_of([in_memory(simulate(20_000, 10))], 1e-5)) == 1
+    assert len(drafts_of_all(in_memory(simulate(20_000, 10)))) == 1
 
 
 def test_a_climb_goes_on_where_heights_are_blurred() -> None:

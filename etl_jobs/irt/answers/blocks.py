@@ -11,6 +11,7 @@ from scipy import sparse
 
 from etl_jobs.irt.answers.products import cross_product, product
 from etl_jobs.irt.answers.spans import cached_spans, spans
+from etl_jobs.irt.estimation.strands import in_strands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -177,8 +178,8 @@ Block = SparseBlock | DenseBlock
 
 def blocks_of(patterns: Patterns) -> list[Block]:
     """The patterns, in order, laid out for the fastest product."""
-    if len(patterns.code) > _DENSE_SHARE * len(patterns) * patterns.items:
-        return list(_dense_blocks(patterns))
+    if patterns.answers > _DENSE_SHARE * len(patterns) * patterns.items:
+        return _dense_blocks(patterns)
     return list(_sparse_blocks(patterns))
 
 
@@ -243,22 +244,21 @@ def _sparse_blocks(patterns: Patterns) -> Iterator[SparseBlock]:
         yield SparseBlock(answers, patterns.count[part])
 
 
-def _dense_blocks(patterns: Patterns) -> Iterator[DenseBlock]:
-    gaps = patterns.skipped_items()
-    for part in spans(len(patterns), _DENSE_ROWS):
+def _dense_blocks(patterns: Patterns) -> list[Block]:
+    gaps, whole = patterns.skipped_items(), patterns.right_of_whole()
+    none = np.empty(0, np.int64)
+
+    def block_of(part: slice) -> DenseBlock:
+        count = patterns.count[part]
+        if whole is not None:
+            right = np.ascontiguousarray(whole[patterns.person[part]].T)
+            return DenseBlock(right, none, np.empty((0, len(count)), np.uint8), count)
         start = patterns.start[part.start : part.stop + 1]
         code = patterns.code[start[0] : start[-1]]
-        right: NDArray[np.uint8]
-        seen: NDArray[np.uint8]
-        if not gaps.size:
-            # The last bit of a code says whether the answer was right.
-            whole = code.astype(np.uint8).reshape(-1, patterns.items)
-            right = np.ascontiguousarray(whole.T & np.uint8(1))
-            seen = np.zeros((0, len(whole)), np.uint8)
-        else:
-            row = np.repeat(np.arange(len(start) - 1), np.diff(start))
-            right, seen = np.zeros((2, patterns.items, len(start) - 1), np.uint8)
-            right[code >> 1, row] = code & 1
-            seen[code >> 1, row] = 1
-            seen = seen[gaps]
-        yield DenseBlock(right, gaps, seen, patterns.count[part])
+        row = np.repeat(np.arange(len(count)), np.diff(start))
+        right, seen = np.zeros((2, patterns.items, len(count)), np.uint8)
+        right[code >> 1, row] = code & 1
+        seen[code >> 1, row] = 1
+        return DenseBlock(right, gaps, seen[gaps], count)
+
+    return list(in_strands(block_of, list(spans(len(patterns), _DENSE_ROWS))))

@@ -16,14 +16,15 @@ from etl_jobs.irt.arguments import check_search
 from etl_jobs.irt.errors import NotConverged
 from etl_jobs.irt.estimation.ascent import climb
 from etl_jobs.irt.estimation.calibration import MODELS, Calibration, Model
-from etl_jobs.irt.estimation.drafts import Draft, drafts_of
-from etl_jobs.irt.estimation.expectation import InMemory, Sums, expect
+from etl_jobs.irt.estimation.drafts import Draft, drafts_of, in_memory
+from etl_jobs.irt.estimation.expectation import Sums, expect
 from etl_jobs.irt.estimation.flags import flag_items
 from etl_jobs.irt.estimation.moments import begin_near
 from etl_jobs.irt.estimation.objective import STEEPEST_CURVE, MarginalPosterior
 from etl_jobs.irt.estimation.observed_information import Sample
 from etl_jobs.irt.estimation.search import STEEPEST_TOP, Maximum, enough_nodes, search
 from etl_jobs.irt.estimation.standard_errors import covariances
+from etl_jobs.irt.estimation.strands import one_thread
 from etl_jobs.irt.model.design import PopulationKind, design, settled
 from etl_jobs.irt.model.population import Population, split
 from etl_jobs.irt.model.priors import DEFAULT_PRIORS, NO_PRIORS, Priors
@@ -122,18 +123,21 @@ def calibrate(
     if groups is not None:
         require_groups(labels, parts, coordinates)
 
-    patterns = [Patterns.of(part) for part in parts]
-    blocks = [blocks_of(each) for each in patterns]
-    coordinates = begin_near(coordinates, blocks)
     if nodes is None:
         nodes = enough_nodes(int(responses.answers_per_person().max()), span)
-    memory = tuple(InMemory(each) for each in blocks)
-    objective = MarginalPosterior(memory, Grid.standard_normal(nodes, span), believed, coordinates)
-    drafts = drafts_of(memory, tolerance)
-    start, passes = _start(objective, drafts, max_iterations)
-    maximum = search(
-        objective, start, tolerance=tolerance, max_passes=max_iterations - passes, drafts=drafts
-    )
+    with one_thread():
+        patterns = [Patterns.of(_who_answered(part)) for part in parts]
+        blocks = [blocks_of(each) for each in patterns]
+        coordinates = begin_near(coordinates, blocks)
+        memory = in_memory(blocks)
+        objective = MarginalPosterior(
+            memory, Grid.standard_normal(nodes, span), believed, coordinates
+        )
+        drafts = drafts_of(memory, coordinates.fixed, objective.grid, tolerance)
+        start, passes = _start(objective, drafts, max_iterations)
+        maximum = search(
+            objective, start, tolerance=tolerance, max_passes=max_iterations - passes, drafts=drafts
+        )
     if not maximum.converged and on_failure == "raise":
         raise NotConverged(why(responses.items, replace(maximum, passes=passes + maximum.passes)))
 
@@ -193,6 +197,15 @@ def why(items: Labels, maximum: Maximum) -> str:
     )
 
 
+def _who_answered(responses: Responses) -> Responses:
+    """The same answers, without the persons who gave none: these tell nothing of items."""
+    has_answers = responses.answers_per_person() > 0
+    if has_answers.all():
+        return responses
+    start = np.append(responses.start[:-1][has_answers], responses.start[-1])
+    return replace(responses, persons=responses.persons[has_answers], start=start)
+
+
 def _start(
     objective: MarginalPosterior, drafts: Sequence[Draft], max_passes: int
 ) -> tuple[FloatArray, int]:
@@ -204,15 +217,14 @@ def _start(
     coordinates, priors = objective.coordinates, objective.priors
     point = coordinates.start()
     beliefs = (priors.lower, priors.slip)[: coordinates.columns - 2]
-    coarser = objective.grid.coarser()
-    if coarser is None or all(belief is not None for belief in beliefs):
+    if not drafts or all(belief is not None for belief in beliefs):
         return point, 0
     usual = replace(priors, lower=DEFAULT_PRIORS.lower, slip=DEFAULT_PRIORS.slip)
     first = climb(
         replace(
             objective,
-            groups=drafts[0].groups if drafts else objective.groups,
-            grid=coarser,
+            groups=drafts[0].groups,
+            grid=drafts[0].grid,
             priors=usual,
         ),
         point,

@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from etl_jobs.irt.answers.blocks import persons_in, sample_of
+from etl_jobs.irt.answers.blocks import SparseBlock, persons_in, sample_of
 from etl_jobs.irt.estimation.ascent import COARSE_ROUNDING, ROUNDING
+from etl_jobs.irt.estimation.expectation import InMemory
+from etl_jobs.irt.estimation.few_nodes import FewNodes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl_jobs.irt.estimation.expectation import Expectation, InMemory
+    from etl_jobs.irt.answers.blocks import Block
+    from etl_jobs.irt.estimation.expectation import Expectation
+    from etl_jobs.irt.model.curves import ItemParameters
+    from etl_jobs.irt.model.quadrature import Grid
 
 # Fewer answers are gone through as quickly in double precision.
 _MANY_ANSWERS = 200_000
@@ -26,6 +31,8 @@ _ENOUGH_ANSWERS = 2_000_000
 _ENOUGH_OF_EACH = 5
 # With this many answers the step after one of so many tolerances is within one.
 _STEPS_LEFT = 10.0
+# How much further apart nodes of drafts over sparse answers are.
+_SPARSE = 1.2
 # The share of persons whose pattern nobody else has, or nearly.
 _FEWEST_DISTINCT = 0.75
 # How near to the sample's maximum it pays to come.
@@ -37,29 +44,58 @@ class Draft(NamedTuple):
 
     Attributes:
         groups: The E-step of each group of persons.
+        grid: Nodes that are coarse enough to be quick.
         tolerance: The climb ends when a step changes no parameter by more.
         rounding: The share of a height below which differences are rounding.
         whole: Whether these are all persons.
     """
 
     groups: Sequence[Expectation]
+    grid: Grid
     tolerance: float
     rounding: float = ROUNDING
     whole: bool = True
 
 
-def drafts_of(groups: Sequence[InMemory], tolerance: float) -> list[Draft]:
-    """The climbs to make first, the cheapest first; none where answers are few."""
-    answers = sum(block.answers_held for group in groups for block in group.blocks)
-    if answers < _MANY_ANSWERS or tolerance < _FINEST_STEP:
+def in_memory(groups: Sequence[Sequence[Block]]) -> tuple[InMemory, ...]:
+    """The E-step of each group of persons; of many answers, tallied in single precision."""
+    tallied = np.float32 if _answers(groups) >= _MANY_ANSWERS else np.float64
+    return tuple(InMemory(blocks, tallied=tallied) for blocks in groups)
+
+
+def drafts_of(
+    groups: Sequence[InMemory], items: ItemParameters, grid: Grid, tolerance: float
+) -> list[Draft]:
+    """The climbs to make first, the cheapest first; none where a grid has no nodes to spare.
+
+    Args:
+        groups: The E-step of each group of persons.
+        items: Where the search begins.
+        grid: The search's own.
+        tolerance: That of the search.
+    """
+    coarser = grid.coarser()
+    if coarser is None:
         return []
-    quick = [replace(group, precision=np.float32, brief=True) for group in groups]
-    drafts = [Draft(quick, _STEPS_LEFT * tolerance, COARSE_ROUNDING)]
+    answers = _answers([group.blocks for group in groups])
+    if answers < _MANY_ANSWERS or tolerance < _FINEST_STEP:
+        return [Draft(groups, coarser, tolerance)]
+    single = InMemory(groups[0].blocks, np.float32, np.float32, brief=True)
+    if isinstance(groups[0].blocks[0], SparseBlock):
+        # Interpolated sums cost no more on a grid that is nearly as fine.
+        coarser = grid.coarser(times=_SPARSE) or coarser
+        single = replace(single, few=FewNodes.of(items.tables(coarser.nodes), coarser))
+    quick = [replace(single, blocks=group.blocks, threads=group.threads) for group in groups]
+    drafts = [Draft(quick, coarser, _STEPS_LEFT * tolerance, COARSE_ROUNDING)]
     if answers >= _ENOUGH_ANSWERS:
         sample = [replace(group, blocks=sample_of(group.blocks, _SHARE)) for group in quick]
         if _is_telling(sample):
-            drafts.insert(0, Draft(sample, _NEARBY, COARSE_ROUNDING, whole=False))
+            drafts.insert(0, Draft(sample, coarser, _NEARBY, COARSE_ROUNDING, whole=False))
     return drafts
+
+
+def _answers(groups: Sequence[Sequence[Block]]) -> int:
+    return sum(block.answers_held for blocks in groups for block in blocks)
 
 
 def _is_telling(sample: Sequence[InMemory]) -> bool:

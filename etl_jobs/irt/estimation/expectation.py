@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from etl_jobs.irt.answers.blocks import DenseBlock, persons_in
-from etl_jobs.irt.answers.products import dot
-from etl_jobs.irt.estimation.straight_lines import Lines, sums_on_lines
+from etl_jobs.irt.answers.blocks import SparseBlock, persons_in
+from etl_jobs.irt.estimation.item_curves import DenseCurves, SparseCurves
+from etl_jobs.irt.estimation.straight_lines import Lines
 from etl_jobs.irt.estimation.strands import in_strands
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from etl_jobs.irt.answers.blocks import Block, Floats, Precision
+    from etl_jobs.irt.answers.blocks import Block, Precision
+    from etl_jobs.irt.estimation.few_nodes import FewNodes
     from etl_jobs.irt.model.models import FloatArray, ItemTables
     from etl_jobs.irt.model.quadrature import Grid
 
@@ -63,14 +64,18 @@ class InMemory:
         blocks: The answers.
         precision: Of the work on one block; blocks are added up in double precision always.
             Single precision takes half the time, and errs by about 1e-5 standard errors.
-        brief: Whether of right answers only what a score asks for need be right in the sums:
-            where log-odds are straight lines, their number and mean ability.
+        tallied: Of the sums over one block's persons. In single precision they err by a ten
+            millionth, and the log-likelihood by nothing.
+        brief: Whether the sums may be any that have the right score: they take less time.
+        few: Nodes from which sums over sparse answers are interpolated to the others.
         threads: At most so many work; by default as many as there are processors.
     """
 
     blocks: Sequence[Block]
     precision: Precision = np.float64
+    tallied: Precision = np.float64
     brief: bool = False
+    few: FewNodes | None = None
     threads: int | None = None
 
     @cached_property
@@ -80,36 +85,36 @@ class InMemory:
 
     def __call__(self, tables: ItemTables, grid: Grid) -> Sums:
         """The sums over all persons, at these item tables on this grid."""
-        block_sums = self._prepared(tables, grid)
+        curves = self._curves(tables, grid)
 
-        def strand_sums(blocks: Sequence[Block]) -> tuple[float, FloatArray]:
-            log_likelihood, tally = block_sums(blocks[0])
+        def strand_sums(blocks: Sequence[Block]) -> list[Any]:
+            sums = list(curves.add_up(blocks[0]))
             for block in blocks[1:]:
-                more, part = block_sums(block)
-                log_likelihood += more
-                tally += part
-            return log_likelihood, tally
+                _add(sums, curves.add_up(block))
+            return sums
 
-        parts = in_strands(strand_sums, _dealt(self.blocks), threads=self.threads)
-        tally = parts[0][1]
-        for part in parts[1:]:
-            tally += part[1]
-        return Sums(sum(part[0] for part in parts), tally[:, 0], tally[:, 1])
+        first, *rest = in_strands(strand_sums, _dealt(self.blocks), threads=self.threads)
+        for sums in rest:
+            _add(first, sums)
+        return Sums(first[0], *curves.tally(*first[1:]))
 
-    def _prepared(
-        self, tables: ItemTables, grid: Grid
-    ) -> Callable[[Any], tuple[float, FloatArray]]:
-        """What makes the sums of one block."""
-        first = self.blocks[0]
-        if isinstance(first, DenseBlock):
-            lines = Lines.of(first, tables, grid.log_weights, self.precision)
-            if lines is not None:
-                return partial(sums_on_lines, lines=lines, brief=self.brief)
-        return partial(
-            _block_sums,
-            prepared=first.prepared(tables.log_outcome, self.precision),
-            log_weights=grid.log_weights.astype(self.precision),
+    def _curves(self, tables: ItemTables, grid: Grid) -> Any:
+        """The items in the form in which the blocks' answers are summed fastest."""
+        block, precisions = self.blocks[0], (self.precision, self.tallied)
+        if isinstance(block, SparseBlock):
+            return SparseCurves.of(tables, grid.log_weights, *precisions, few=self.few)
+        lines = Lines.of(block, tables, grid.log_weights, *precisions, brief=self.brief)
+        if lines is not None:
+            return lines
+        return DenseCurves(
+            block.prepared(tables.log_outcome, self.precision),
+            grid.log_weights[:, np.newaxis].astype(self.precision),
         )
+
+
+def _add(sums: list[Any], more: Sequence[Any]) -> None:
+    for place, each in enumerate(more):
+        sums[place] += each
 
 
 def expect(blocks: Sequence[Block], tables: ItemTables, grid: Grid) -> Sums:
@@ -138,19 +143,3 @@ def _dealt(blocks: Sequence[Block]) -> list[Sequence[Block]]:
     """The blocks in strands, fewer where there is too little to do for a thread of its own."""
     strands = min(_STRANDS, -(-len(blocks) // _FEWEST_BLOCKS))
     return [blocks[strand::strands] for strand in range(strands)]
-
-
-def _block_sums(block: Block, prepared: Any, log_weights: Floats) -> tuple[float, FloatArray]:
-    """The log-likelihood of one block, and its tally (items, 2, nodes), in double precision."""
-    axis = block.node_axis
-    weight: Floats = block.fast_total(prepared)
-    weight += np.expand_dims(log_weights, 1 - axis)
-    peak = weight.max(axis=axis, keepdims=True)
-    weight -= peak
-    np.exp(weight, out=weight)
-    total = weight.sum(axis=axis, keepdims=True)
-    count = np.expand_dims(block.count, axis)
-    weight *= (count / total).astype(weight.dtype)
-    log_marginal = np.log(total, dtype=np.float64) + peak
-    tally = block.fast_tally(weight)
-    return dot(count, log_marginal), tally.astype(np.float64, copy=False)

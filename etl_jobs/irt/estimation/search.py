@@ -85,11 +85,11 @@ def search(
     passes, climbed = 0, False
     moves: tuple[Move, ...] = ()
     coarser = objective.grid.coarser()
-    for draft in drafts or (Draft(objective.groups, tolerance),):
-        if coarser is None:
-            break
+    if not drafts and coarser is not None:
+        drafts = [Draft(objective.groups, coarser, tolerance)]
+    for draft in drafts:
         end = climb(
-            replace(objective, groups=draft.groups, grid=coarser),
+            replace(objective, groups=draft.groups, grid=draft.grid),
             point,
             tolerance=draft.tolerance,
             max_evaluations=max(max_passes - passes - 1, 1),

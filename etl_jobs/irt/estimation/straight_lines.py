@@ -1,16 +1,18 @@
 """The E-step over a whole test whose log-odds are straight lines in ability.
 
 There an answer pattern says of ability what one number does: the sum of the discriminations of
-its right answers. Two products with a matrix of nodes become two with a vector.
+its right answers. A product with a matrix of nodes becomes one with a vector.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from etl_jobs.irt.answers.products import dot
+from etl_jobs.irt.estimation.item_curves import exponentiated
 
 if TYPE_CHECKING:
     from typing import Self
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 _BENT = 1e-13
 
 
-class Lines(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Lines:
     """What a right answer has over a wrong one: a line for each item, and what all have in common.
 
     Attributes:
@@ -31,75 +34,98 @@ class Lines(NamedTuple):
         place: The nodes between 0 and 1, shape (nodes,).
         always: The wrong answers to the items that nobody skipped, and the persons' mass,
             shape (nodes, 1).
-        gap: The wrong answers to each of the other items, shape (nodes, gaps).
+        gaps: The other items.
+        gap: The wrong answers to each of those, shape (nodes, gaps).
+        tallied: The precision of the tally.
+        brief: Whether of an item's right answers only their number and their mean ability are
+            kept, which is all that a score asks of them.
     """
 
     slope: Floats
     level: FloatArray
     place: Floats
     always: Floats
+    gaps: FloatArray
     gap: Floats
+    tallied: Precision
+    brief: bool
 
     @classmethod
     def of(
-        cls, block: DenseBlock, tables: ItemTables, log_weights: FloatArray, precision: Precision
+        cls,
+        block: DenseBlock,
+        tables: ItemTables,
+        log_weights: FloatArray,
+        precision: Precision,
+        tallied: Precision,
+        *,
+        brief: bool,
     ) -> Self | None:
         """The lines for this block and all that are cut like it; None where a curve is bent."""
-        wrong, right = tables.log_outcome[:, 0], tables.log_outcome[:, 1]
-        gain = right - wrong
+        wrong = tables.log_outcome[:, 0]
+        gain = tables.log_outcome[:, 1] - wrong
         place = np.linspace(0.0, 1.0, gain.shape[1])
-        level, slope = gain[:, 0].copy(), gain[:, -1] - gain[:, 0]
+        level, slope = gain[:, 0], gain[:, -1] - gain[:, 0]
         bend = np.multiply.outer(slope, place)
         bend += level[:, np.newaxis]
         bend -= gain
-        if not np.abs(bend, out=bend).max() <= _BENT * np.abs(gain, out=gain).max():
+        if not max(bend.max(), -bend.min()) <= _BENT * max(gain.max(), -gain.min()):
             return None
         always = np.delete(wrong, block.gaps, axis=0) if block.gaps.size else wrong
         return cls(
-            slope.astype(precision),
-            level,
-            place.astype(precision),
-            (always.sum(axis=0) + log_weights)[:, np.newaxis].astype(precision),
-            np.ascontiguousarray(wrong[block.gaps].T, precision),
+            slope=slope.astype(precision),
+            level=level,
+            place=place.astype(precision),
+            always=(always.sum(axis=0) + log_weights)[:, np.newaxis].astype(precision),
+            gaps=block.gaps,
+            gap=np.ascontiguousarray(wrong[block.gaps].T, precision),
+            tallied=tallied,
+            brief=brief,
         )
 
-
-def sums_on_lines(block: DenseBlock, lines: Lines, *, brief: bool) -> tuple[float, FloatArray]:
-    """The log-likelihood of one block, and its tally (items, 2, nodes).
-
-    Args:
-        block: The answers.
-        lines: The items.
-        brief: Put an item's right answers at the first and the last node, so that their number
-            and their mean ability are kept: more no score asks of them.
-    """
-    precision = lines.slope.dtype
-    right = block.right.astype(precision)
-    weight: Floats = np.multiply.outer(lines.place, lines.slope @ right)
-    weight += lines.always
-    if block.gaps.size:
-        answered = block.answered.astype(precision)
-        weight += lines.gap @ answered
-    peak = weight.max(axis=0)
-    weight -= peak
-    np.exp(weight, out=weight)
-    total = weight.sum(axis=0)
-    share = (block.count / total).astype(precision)
-    number = right @ block.count.astype(precision)
-    log_marginal = np.log(total, dtype=np.float64) + peak
-    tally = np.empty((len(right), 2, len(weight)))
-    if brief:
-        tally[:, 1] = 0.0
-        tally[:, 1, -1] = right @ ((lines.place @ weight) * share)
-        tally[:, 1, 0] = number - tally[:, 1, -1]
-        tally[:, 0] = weight @ share
-    else:
-        weight *= share
-        tally[:, 1] = right @ weight.T
-        tally[:, 0] = weight.sum(axis=1, dtype=np.float64)
-    if block.gaps.size:
-        if brief:
+    def add_up(self, block: DenseBlock) -> tuple[float | FloatArray, ...]:
+        """Sums over one block: the log-likelihood, and what `tally` makes a tally of."""
+        precision = self.slope.dtype
+        right = block.right.astype(precision)
+        weight: Floats = np.multiply.outer(self.place, self.slope @ right)
+        weight += self.always
+        if self.gaps.size:
+            answered = block.answered.astype(precision)
+            weight += self.gap @ answered
+        peak, total = exponentiated(weight)
+        log_marginal = np.log(total, dtype=np.float64) + peak
+        share = (block.count / total).astype(precision)
+        number = (right @ block.count.astype(precision)).astype(np.float64)
+        log_likelihood = dot(block.count, log_marginal) + dot(number, self.level)
+        mean = (self.place @ weight) * share
+        mass = (weight @ share).astype(np.float64)
+        sums = [log_likelihood, number, (right @ mean).astype(np.float64), mass]
+        if self.gaps.size or not self.brief:
             weight *= share
-        tally[block.gaps, 0] = answered @ weight.T
-    tally[:, 0] -= tally[:, 1]
-    return dot(block.count, log_marginal) + dot(number, lines.level), tally
+            weight = weight.astype(self.tallied, copy=False)
+        if self.gaps.size:
+            answered = answered.astype(self.tallied, copy=False)
+            sums.append((answered @ weight.T).astype(np.float64))
+        if not self.brief:
+            right = right if right.dtype == self.tallied else block.right.astype(self.tallied)
+            sums.append((right @ weight.T).astype(np.float64))
+        return tuple(sums)
+
+    def tally(
+        self, number: FloatArray, mean: FloatArray, mass: FloatArray, *rest: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Wrong and right answers expected at each node, each of shape (items, nodes).
+
+        If brief, right ones stand at the first and the last node, where they have the same
+        number and mean ability.
+        """
+        if self.brief:
+            right = np.zeros((len(number), len(mass)))
+            right[:, -1] = mean
+            right[:, 0] = number - mean
+        else:
+            right = rest[-1]
+        wrong = mass - right
+        if self.gaps.size:
+            wrong[self.gaps] = rest[0] - right[self.gaps]
+        return wrong, right

@@ -11,17 +11,24 @@ times the work itself. While strands are worked on, the library keeps to the thr
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 P = TypeVar("P")
 R = TypeVar("R")
+
+# What to give back when all are outside again, and once more for everybody who is inside: setting
+# the limit takes as long as the sums of a small calibration.
+_INSIDE: list[Any] = []
+_LOCK = threading.Lock()
 
 
 def processors() -> int:
@@ -44,10 +51,27 @@ def in_strands(
         threads: At most so many; by default as many as there are processors.
     """
     workers = processors() if threads is None else threads
-    with _linear_algebra().limit(limits=1, user_api="blas"):
+    with one_thread():
         if len(strands) <= 1 or workers == 1:
             return [function(strand) for strand in strands]
         return list(_pool(workers).map(function, strands))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within it linear algebra keeps to the thread that asks; it may be entered again within."""
+    with _LOCK:
+        if not _INSIDE:
+            _INSIDE.append(_linear_algebra().limit(limits=1, user_api="blas"))
+        _INSIDE.append(_INSIDE[0])
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _INSIDE.pop()
+            # Whoever leaves last gives the threads back.
+            if len(_INSIDE) == 1:
+                _INSIDE.pop().restore_original_limits()
 
 
 # Both are found once in a process: it takes longer than a small calibration.
