@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import io
 import json
 import logging
@@ -20,6 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import etl_jobs.cloud_log
 from etl_jobs.cloud_log import about, entry, in_cloud_run, logged, write_entry
 from etl_jobs.console import complain
 
@@ -344,6 +346,12 @@ def test_only_a_task_of_a_cloud_run_job_writes_entries(
         monkeypatch.setenv(name, value)
 
     assert in_cloud_run() is expected
+
+
+def test_the_example_of_labels_gives_what_it_shows() -> None:
+    found = doctest.testmod(etl_jobs.cloud_log)
+
+    assert (found.failed, found.attempted) == (0, 1)
 
 
 # --- In a terminal -------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import os
 import re
@@ -168,6 +169,14 @@ def test_a_job_is_missed_two_hours_after_its_longest_gap(
     deployed = read(jobs, tmp_path, {"calibrate": f"{{schedule: '{schedule}'}}"})
 
     assert deployed["jobs"]["calibrate"]["watch_hours"] == hours
+
+
+def test_the_example_of_a_schedule_gives_what_it_shows() -> None:
+    from etl_jobs.deployment import schedule
+
+    found = doctest.testmod(schedule)
+
+    assert (found.failed, found.attempted) == (0, 1)
 
 
 def test_a_job_that_nobody_scheduled_is_not_missed(jobs: Jobs, tmp_path: Path) -> None:
