@@ -15,15 +15,23 @@ import termios
 import warnings
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.oauth2.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import etl_jobs.cloud_log
+from etl_jobs.cli import main
 from etl_jobs.cloud_log import about, entry, in_cloud_run, logged, write_entry
 from etl_jobs.console import complain
+from gcp_accessor.backends.duckdb.warehouse import DuckDBWarehouse
+from tests.stand_ins.bigquery import BigQueryStandIn
+
+if TYPE_CHECKING:
+    from tests.stand_ins.cloud_storage import CloudStorageStandIn
+    from tests.stand_ins.monitoring import MonitoringStandIn
 
 ROOT = Path(__file__).resolve().parent.parent
 LSAT6 = ROOT / "examples" / "lsat6.csv.gz"
@@ -183,6 +191,40 @@ def test_a_service_and_a_pipe_have_lines_for_people(tmp_path: Path) -> None:
 
     assert alone == service
     assert alone.startswith("abilities/students ")
+
+
+def test_through_googles_own_clients_every_line_is_an_entry_too(
+    tmp_path: Path,
+    cloud_storage: CloudStorageStandIn,
+    monitoring: MonitoringStandIn,
+    task: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    credentials = Credentials("a-secret-token")
+    monkeypatch.setattr("google.auth.default", lambda *_, **__: (credentials, "a-project"))
+    monkeypatch.setenv("MONITORING_EMULATOR_HOST", monitoring.address)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", cloud_storage.url)
+    engine = DuckDBWarehouse(tmp_path)
+    for dataset in ("raw", "etl"):
+        engine.create_dataset(dataset)
+
+    with BigQueryStandIn(engine) as bigquery:
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", bigquery.url)
+        code = main(
+            [
+                *("run", "features/items", "--project", bigquery.project, "--bucket", "lessons"),
+                *("--input", f"raw.answers={LSAT6}", "--as-of", "2024-03-31"),
+            ]
+        )
+
+    out, err = capsys.readouterr()
+    assert code == 0, err
+    told = entries(out + err)
+    assert told[-1][LABELS_KEY]
+    assert "gs://lessons/features/items/runs/" in out
+    assert [each["severity"] for each in told if each["severity"] != "INFO"] == []
+    assert "a-secret-token" not in out + err
 
 
 # --- Entries -------------------------------------------------------------------------------
