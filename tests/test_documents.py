@@ -122,7 +122,10 @@ def test_every_public_name_is_documented(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["BigQueryAccessor", "CloudStorageAccessor", "MonitoringAccessor", "QueryResult", "QueryJob"],
+    [
+        *("BigQueryAccessor", "CloudStorageAccessor", "MonitoringAccessor"),
+        *("QueryResult", "QueryJob", "Publication", "PublicationRun"),
+    ],
 )
 def test_every_method_is_on_a_page(name: str) -> None:
     said = "".join(page.read_text(encoding="utf-8") for page in PAGES)
@@ -140,7 +143,7 @@ def test_no_page_names_a_path_of_a_machine() -> None:
         )
 
 
-@pytest.mark.parametrize("page", ["bigquery", "storage"])
+@pytest.mark.parametrize("page", ["bigquery", "storage", "publication"])
 def test_the_code_of_a_page_runs_on_a_folder(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

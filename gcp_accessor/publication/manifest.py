@@ -122,18 +122,30 @@ def manifest_from_json(text: bytes, uri: str) -> Manifest:
         )
 
 
-def marker_to_json(files: Iterable[PublishedFile]) -> dict[str, Any]:
-    """Return what one task of a run leaves when it is done."""
-    return {"schema_version": SCHEMA_VERSION, "files": [asdict(file) for file in files]}
+def marker_to_json(files: Iterable[PublishedFile], tasks: int) -> dict[str, Any]:
+    """Return what one of so many tasks of a run leaves when it is done."""
+    listed = [asdict(file) for file in files]
+    return {"schema_version": SCHEMA_VERSION, "tasks": tasks, "files": listed}
 
 
-def marker_from_json(text: bytes, uri: str) -> list[PublishedFile]:
+def marker_from_json(text: bytes, uri: str, tasks: int | None = None) -> list[PublishedFile]:
     """Return the files that a task made.
+
+    Args:
+        tasks: Of how many tasks it has to be.
 
     Raises:
         CorruptRun: the text is damaged, or a marker of a later version.
+        ValueError: it is one of another number of tasks, whose parts are others.
     """
-    # The first version said none.
+    # The first version said neither.
     content = parse(text, uri, unsaid=1)
     with damage_of(uri):
-        return [PublishedFile(**file) for file in content["files"]]
+        found = content.get("tasks")
+        files = [PublishedFile(**file) for file in content["files"]]
+    if tasks is not None and found not in (None, tasks):
+        raise ValueError(
+            f"{uri} is of a run of {found} tasks, this one is of {tasks}, whose parts are others; "
+            "make the number of tasks a part of the fingerprint"
+        )
+    return files

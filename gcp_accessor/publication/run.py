@@ -156,8 +156,9 @@ class PublicationRun:
 
         Raises:
             CorruptRun: a file that a task listed is gone or changed.
+            ValueError: the run is one of another number of tasks.
         """
-        self._documents.create(self._marker(self.task), marker_to_json(self._files))
+        self._documents.create(self._marker(self.task), marker_to_json(self._files, self.tasks))
         markers = [self._marker(task) for task in range(self.tasks)]
         done = {
             self._documents.path_of(each) for each in self._documents.list(self._path("tasks/"))
@@ -223,4 +224,4 @@ class PublicationRun:
         text, uri = self._documents.content(marker), self._documents.uri_of(marker)
         if text is None:
             raise CorruptRun(f"{uri} was deleted while the run was committed; run it again")
-        return marker_from_json(text, uri)
+        return marker_from_json(text, uri, self.tasks)

@@ -215,3 +215,17 @@ def test_a_place_is_named_with_or_without_gs(store: CloudStorageAccessor) -> Non
     assert repr(store.publication("lessons/items")) == "Publication('gs://lessons/items')"
     with pytest.raises(ValueError, match="is not a bucket's name"):
         store.publication("Lessons of today/items")
+
+
+def test_a_run_of_one_number_of_tasks_is_not_mixed_with_one_of_another(
+    publication: Publication,
+) -> None:
+    first = publication.run(DAY, "a", task=0, tasks=2)
+    first.write("items.txt", lambda: "half of it")
+    first.commit({})
+
+    alone = publication.run(DAY, "a")
+    alone.write("items.txt", lambda: "all of it")
+
+    with pytest.raises(ValueError, match=r"of a run of 2 tasks, this one is of 1"):
+        alone.commit({})
