@@ -9,6 +9,7 @@ import numpy as np
 
 from etl_jobs.irt.estimation.standard_errors import InformationKind
 from etl_jobs.irt.memory import require_memory
+from etl_jobs.irt.model.design import PopulationKind
 from etl_jobs.irt.model.priors import Priors
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def check_search(
         )
     _one_of("standard_errors", standard_errors, ("auto", *get_args(InformationKind)))
     _one_of("on_failure", on_failure, ("raise", "return"))
-    _one_of("population", population, (None, "standard normal", "normal"))
+    _one_of("population", population, (None, *get_args(PopulationKind)))
     _positive("span", span, at_most=_WIDEST_SPAN)
     _positive("tolerance", tolerance, at_most=1.0)
     _whole("max_iterations", max_iterations, at_least=1)

@@ -146,6 +146,7 @@ def _population_row(group: Population) -> dict[str, Any]:
         "deviation": group.deviation,
         # An error that nobody asked for is null.
         **{name: error if math.isfinite(error) else None for name, error in errors.items()},
+        **({"shape": list(group.shape)} if group.shape else {}),
     }
 
 
@@ -153,6 +154,9 @@ def _population(row: dict[str, Any]) -> Population:
     deviation = _number(row, "deviation")
     if not deviation > 0:
         raise ValueError(f"deviation of a population is {deviation}; expected a positive number")
+    shape = row.get("shape", [])
+    if not isinstance(shape, list) or not all(isinstance(each, int | float) for each in shape):
+        raise ValueError(f"shape of a population is {shape!r:.60}; expected a list of numbers")
     return Population(
         row.get("label"),
         int(_number(row, "persons", 0)),
@@ -160,6 +164,7 @@ def _population(row: dict[str, Any]) -> Population:
         deviation,
         _number(row, "mean_error", math.nan),
         _number(row, "deviation_error", math.nan),
+        tuple(map(float, shape)),
     )
 
 

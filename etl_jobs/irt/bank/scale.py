@@ -13,6 +13,7 @@ from etl_jobs.irt.bank.item_bank import Items, places_of, tables_of
 from etl_jobs.irt.estimation.expectation import posterior
 from etl_jobs.irt.model.priors import Normal
 from etl_jobs.irt.model.quadrature import Grid
+from etl_jobs.irt.model.shape import AnyShape, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +91,11 @@ def persons_of(items: Items, persons: Normal | Population | None) -> Normal:
                 f"persons is {persons!r:.60}; expected Normal(mean, deviation), or one of "
                 "calibration.populations"
             )
-        return Normal(persons.mean, persons.deviation)
+        if isinstance(persons, Normal):
+            return persons
+        shape = Shape(getattr(persons, "shape", ()))
+        known = persons.mean, persons.deviation
+        return AnyShape(*known, shape) if shape.coefficients else Normal(*known)
     groups: tuple[Population, ...] = getattr(items, "populations", ())
     if len(groups) > 1:
         labels = ", ".join(str(group.label) for group in groups)
@@ -122,6 +127,8 @@ def normal_grid(persons: Normal, slope: FloatArray, most_information: float | No
 def spread_grid(persons: Normal, nodes: int) -> Grid:
     """A grid of so many abilities that carries this distribution."""
     standard = Grid.standard_normal(nodes, SPAN)
+    if isinstance(persons, AnyShape):
+        standard = standard.shaped(persons.shape)
     return Grid(persons.mean + persons.deviation * standard.nodes, standard.log_weights)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ from etl_jobs.irt.estimation.moments import begin_near
 from etl_jobs.irt.estimation.objective import STEEPEST_CURVE, MarginalPosterior
 from etl_jobs.irt.estimation.observed_information import Sample
 from etl_jobs.irt.estimation.search import STEEPEST_TOP, Maximum, enough_nodes, search
+from etl_jobs.irt.estimation.shape_search import search_with_shape
 from etl_jobs.irt.estimation.standard_errors import covariances
 from etl_jobs.irt.estimation.strands import one_thread
 from etl_jobs.irt.model.design import PopulationKind, design, settled
@@ -82,7 +84,9 @@ def calibrate(
         population: "standard normal" fixes the persons' distribution, the first group's where
             there are several; "normal" estimates its mean and deviation. By default it is
             estimated as far as the scale is fixed otherwise: by anchors, or by the Rasch
-            model's slopes, which leave the mean at 0.
+            model's slopes, which leave the mean at 0. "any shape" keeps mean 0 and deviation
+            1, and estimates a smooth density that may be skewed or have several humps; standard
+            errors and `estimate_abilities` take it for known. It costs some ten searches.
         nodes: Grid points to begin with, spaced equally over `span` deviations to either side
             of the mean; by default as many as the person with the most answers calls for.
         span: The largest ability on the grid, in deviations.
@@ -135,7 +139,8 @@ def calibrate(
         )
         drafts = drafts_of(memory, coordinates.fixed, objective.grid, tolerance)
         start, passes = _start(objective, drafts, max_iterations)
-        maximum = search(
+        find = partial(search_with_shape, blocks=blocks[0]) if population == "any shape" else search
+        maximum = find(
             objective, start, tolerance=tolerance, max_passes=max_iterations - passes, drafts=drafts
         )
     if not maximum.converged and on_failure == "raise":
@@ -146,8 +151,16 @@ def calibrate(
     parameters = settled(maximum.parameters, coordinates)
     means, deviations = coordinates.populations(maximum.found.point)
     populations = tuple(
-        Population(label, int(np.count_nonzero(part.answers_per_person())), *map(float, rest))
-        for label, part, *rest in zip(
+        Population(
+            label,
+            int(np.count_nonzero(part.answers_per_person())),
+            float(mean),
+            float(deviation),
+            float(mean_error),
+            float(deviation_error),
+            maximum.objective.grid.shape.coefficients,
+        )
+        for label, part, mean, deviation, mean_error, deviation_error in zip(
             labels.tolist(), parts, means, deviations, *covariance.population_errors, strict=True
         )
     )

@@ -74,6 +74,8 @@ def model_fit(
     margins = length * (length + 1) // 2
     if isinstance(items, Calibration) and len(items.populations) > 1:
         raise ValueError("M2 is for one group of persons; calibrate each group to test its fit")
+    if isinstance(items, Calibration) and items.populations[0].shape:
+        raise ValueError("M2 is for persons whose distribution is normal; leave population out")
     # The margins' covariance, its root, and what becomes of the slopes.
     require_memory(24.0 * margins**2, f"M2 of {length} items", "choose fewer items")
     place = places_of(items, responses)

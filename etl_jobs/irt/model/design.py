@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from etl_jobs.irt.answers.responses import Labels
     from etl_jobs.irt.estimation.calibration import Calibration, Model
 
-PopulationKind = Literal["standard normal", "normal"]
+PopulationKind = Literal["standard normal", "normal", "any shape"]
 
 _SLOPES: dict[Model, SlopeKind] = {"Rasch": "one", "1PL": "shared"}
 _COLUMNS: dict[Model, int] = {"3PL": 3, "4PL": 4}
@@ -64,6 +64,11 @@ def design(
             f"in the {model} model the items' scale is that of the persons, whose mean and "
             "deviation nothing else fixes; give anchors, take the Rasch model, or leave "
             "population out"
+        )
+    if population == "any shape" and (held.any() or slope == "one" or groups > 1):
+        raise ValueError(
+            "a distribution of any shape has mean 0 and deviation 1, and is that of one group of "
+            "persons; leave anchors and groups out, and take the 1PL for the Rasch model"
         )
     guess = _first_guess(responses, priors, slope, columns)
     moves = np.ones((groups, 2), bool)

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.polynomial import hermite_e
 from scipy import special
 
+from etl_jobs.irt.model.priors import Normal
+
 if TYPE_CHECKING:
     from etl_jobs.irt.model.models import FloatArray
 
@@ -80,3 +82,23 @@ class Shape:
 
 
 NORMAL = Shape()
+
+
+@dataclass(frozen=True, slots=True)
+class AnyShape(Normal):
+    """A distribution of another shape, where a normal one may stand."""
+
+    shape: Shape = NORMAL
+
+    def log_density(self, value: FloatArray) -> FloatArray:
+        """Up to a constant."""
+        return self.shape.log_density((value - self.mean) / self.deviation)
+
+    def slope(self, value: FloatArray) -> FloatArray:
+        """The first derivative of `log_density`, by differences."""
+        ahead, behind = self.log_density(value + _STEP), self.log_density(value - _STEP)
+        return (ahead - behind) / (2 * _STEP)
+
+    def curvature(self, value: FloatArray) -> FloatArray:
+        """The second derivative of `log_density`, its sign turned, by differences."""
+        return -(self.slope(value + _STEP) - self.slope(value - _STEP)) / (2 * _STEP)
