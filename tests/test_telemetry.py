@@ -434,6 +434,25 @@ def test_the_history_of_a_job_is_read_from_monitoring_too(place: Place, numbers:
     assert by_name["success"] == (1.0,)
 
 
+def test_show_reads_google_clouds_metrics_and_says_why_it_cannot(
+    monitoring: MonitoringStandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MONITORING_EMULATOR_HOST", monitoring.address)
+    with MonitoringAccessor("a-project", prefix=PREFIX) as metrics, metrics.job("calibrate"):
+        pass
+
+    shown = main(["show", "calibrate", "--project", "a-project", "--metrics"])
+    monitoring.queue(Fault(grpc.StatusCode.PERMISSION_DENIED))
+    refused = main(["show", "calibrate", "--project", "a-project", "--metrics"])
+
+    printed = capsys.readouterr()
+    assert (shown, refused) == (0, 1)
+    assert re.search(r"^  success +▄  1$", printed.out, re.MULTILINE)
+    assert "roles/monitoring" in printed.err
+
+
 # --- Charts -----------------------------------------------------------------------------------
 
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=80)
