@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from google.auth.credentials import AnonymousCredentials
 
 from etl_jobs import irt
 from etl_jobs.calibrate.groups import StudentGroups, compare_groups, groups_of
@@ -16,9 +17,13 @@ from etl_jobs.cli import main
 from etl_jobs.errors import CalibrationError
 from etl_jobs.irt import items_from_json
 from gcp_accessor import BigQueryAccessor, CloudStorageAccessor
+from gcp_accessor.backends.duckdb.warehouse import DuckDBWarehouse
+from tests.stand_ins.bigquery import BigQueryStandIn
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.stand_ins.cloud_storage import CloudStorageStandIn
 
 DAY = "2024-03-31"
 STUDENTS, ITEMS = 1500, 20
@@ -216,6 +221,34 @@ def test_groups_are_refused_before_answers_go_to_the_warehouse_by_themselves(
     assert not [name for name in warehouse.tables() if name.startswith("calibration_")]
 
 
+def test_groups_are_read_from_google_cloud(
+    log: Log,
+    contents: dict[str, dict[str, Any]],
+    tmp_path: Path,
+    cloud_storage: CloudStorageStandIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Google's own clients, with stand-ins at the other end."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", cloud_storage.url)
+    monkeypatch.setattr(
+        "google.auth.default", lambda *_, **__: (AnonymousCredentials(), "a-project")
+    )
+    engine = DuckDBWarehouse(tmp_path / "warehouse")
+    for dataset in ("raw", "etl"):
+        engine.create_dataset(dataset)
+    with BigQueryStandIn(engine) as bigquery:
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", bigquery.url)
+
+        place = ("--project", bigquery.project, "--bucket", "lessons", "--as-of", DAY)
+        inputs = ("--input", log.answers, "--input", log.groups, "--set", "groups=populations")
+        assert main(["run", "calibrate", *place, *inputs]) == 0
+
+    store = CloudStorageAccessor("a-project", credentials=AnonymousCredentials())
+    found = store.publication("gs://lessons/calibrate").read("item_parameters.json").content
+    assert found["items"] == contents["populations"]["items"]
+    assert found["populations"] == contents["populations"]["populations"]
+
+
 def test_groups_that_nobody_filled_in_are_asked_for(
     log: Log, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -232,7 +265,7 @@ def rows_of(*groups: tuple[str, str, int]) -> pa.Table:
         {
             "student_id": pa.array([student for student, _, _ in groups], pa.string()),
             "student_group": pa.array([group for _, group, _ in groups], pa.string()),
-            "groups": pa.array([count for _, _, count in groups], pa.int64()),
+            "memberships": pa.array([count for _, _, count in groups], pa.int64()),
         }
     )
 

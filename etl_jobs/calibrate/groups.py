@@ -80,11 +80,11 @@ def groups_of(rows: Table, responses: Responses, reference: str) -> StudentGroup
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    twice = rows.filter(pc.greater(rows["groups"], 1))
+    twice = rows.filter(pc.greater(rows["memberships"], 1))
     if twice.num_rows:
         student = twice["student_id"][0].as_py()
         raise CalibrationError(
-            f"calibrate: student {student!r:.80} is of {twice['groups'][0].as_py()} groups in "
+            f"calibrate: student {student!r:.80} is of {twice['memberships'][0].as_py()} groups in "
             f"raw.student_groups ({twice.num_rows:,} such students); leave each one group, or "
             "calibrate with --set groups=none. Nothing was published"
         )
