@@ -128,12 +128,13 @@ def calibrate_in_warehouse(
         )
         objective = _objective(journal, counts, sample, model, priors, anchors)
         _hold_to_budget(journal, objective, budget)
+        coarser = objective.grid.coarser()
         maximum = search(
             objective,
             objective.coordinates.start(),
             tolerance=_TOLERANCE,
             max_passes=_MOST_PASSES,
-            drafts=[Draft((journal,), _TOLERANCE, _ROUNDING)],
+            drafts=[Draft((journal,), coarser, _TOLERANCE, _ROUNDING)] if coarser else [],
         )
         if not maximum.converged:
             raise irt.NotConverged(why(counts.items, maximum))
