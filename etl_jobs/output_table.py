@@ -237,9 +237,9 @@ def _share_of(query: Query) -> str:
     """Return what is true of the rows of `@task` of `@tasks`."""
     names = query.labels or query.grain
     texts = ", ".join(f"IFNULL(CAST(`{name}` AS STRING), '')" for name in names)
-    # A remainder has the sign of what is divided.
-    rest = f"MOD(FARM_FINGERPRINT(CONCAT({texts})), @tasks)"
-    return f"MOD({rest} + @tasks, @tasks) = @task"
+    # 60 bits of a hash, which no sign can be mistaken in.
+    number = f"CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5(CONCAT({texts}))), 1, 15)) AS INT64)"
+    return f"MOD({number}, @tasks) = @task"
 
 
 def _refuse_expired(table: Table, day: date) -> None:

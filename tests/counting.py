@@ -91,7 +91,9 @@ class Counting:
 
     def plan(self, job: str = "counts", *, count: str = "COUNT(*)") -> list[Job]:
         """Return the plan; another `count` is another version of the code."""
-        (self.folder / "counts.sql").write_text(COUNTS.format(count=count))
+        path, text = self.folder / "counts.sql", COUNTS.format(count=count)
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
         return Jobs(self.folder).plan(job)
 
     def run(

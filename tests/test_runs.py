@@ -339,7 +339,7 @@ def parts(counting: Counting) -> list[list[list[str]]]:
     publication = counting.store.publication("gs://lessons/counts")
     manifest = publication.latest()
     assert manifest is not None
-    return [list(publication.read(file.name))[1:] for file in manifest.files]
+    return [list(publication.read(file.name).content)[1:] for file in manifest.files]
 
 
 def test_tasks_write_the_parts_of_one_run_and_ask_its_query_once(
