@@ -125,6 +125,14 @@ def test_every_requirement_of_the_jobs_is_pinned_within_its_bounds() -> None:
             assert requirement.specifier.contains(version), f"{requirement} is pinned to {version}"
 
 
+def test_the_pins_are_those_of_the_images_python(dockerfile: list[tuple[str, str]]) -> None:
+    pinned_for = re.search(r'"--python-version", "([\d.]+)"', (ROOT / "noxfile.py").read_text())
+    (base,) = said(dockerfile, "ARG")
+
+    assert pinned_for is not None
+    assert base.startswith(f"PYTHON={pinned_for[1]}.")
+
+
 @pytest.mark.parametrize("name", ["requirements.txt", "build-requirements.txt"])
 def test_every_pin_says_what_its_file_has_to_hold(name: str) -> None:
     text = (ROOT / "deploy" / name).read_text()
