@@ -215,8 +215,11 @@ class Attempt:
 
 
 def is_done(attempted: Manifest, job: Job, place: Place, run: PublicationRun) -> bool:
-    """Return whether a committed run is the published one, and its rows are those of the day."""
-    if not run.is_published():
+    """Return whether nothing is left to do for a committed run.
+
+    It is the published one, or a later day is published, and its rows are those of its day.
+    """
+    if not run.is_published() and not run.is_past():
         return False
     if job.table is None:
         return True

@@ -67,7 +67,7 @@ def preview(
     Raises:
         JobError: there is no such place, or a table that no job makes is not there.
     """
-    local = place.store.local
+    local = place.warehouse.local
     if local is not None and not (local / "warehouse.duckdb").exists():
         raise JobError(
             f"the folder {local} holds no warehouse yet; fill one with `etl-jobs run`, or plan "

@@ -103,6 +103,10 @@ class PublicationRun:
         """Whether the pointer names this run."""
         return self.publication._pointer().run_id == self.run_id
 
+    def is_past(self) -> bool:
+        """Whether the pointer names a run of a later day, so that it would not move to this one."""
+        return self.publication._pointer().rank[0] > self.as_of
+
     def is_done(self) -> bool:
         """Whether this task has written all its files, in this attempt or another."""
         return self._documents.stat(self._marker(self.task)) is not None
