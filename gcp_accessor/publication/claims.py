@@ -27,10 +27,10 @@ def tombstone_path(run_id: str) -> str:
 
 
 def claim(documents: Documents, run_id: str) -> bool:
-    """Keep a run from being collected for as long as a young one is; False if it was too late."""
+    """Keep a committed run as if it were young; False, and nothing is left, if it is gone."""
     path = f"runs/{run_id}/claims/{secrets.token_hex(8)}.json"
     stored = documents.create(path, {"schema_version": SCHEMA_VERSION})
-    if is_spared(documents, run_id):
+    if is_spared(documents, run_id) and documents.stat(f"runs/{run_id}/manifest.json"):
         return True
     if stored is not None:
         documents.delete(path, stored.generation)

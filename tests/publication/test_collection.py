@@ -145,32 +145,43 @@ def test_a_pointer_that_cannot_be_read_stops_it(bucket: Bucket, publication: Pub
 
 
 def meanwhile(
-    bucket: Bucket, verb: str, name: str, act: Callable[[CloudStorageAccessor], object]
+    bucket: Bucket,
+    verb: str,
+    name: str,
+    act: Callable[[CloudStorageAccessor], object],
+    number: int = 1,
 ) -> Publication:
     """Return the publication to somebody before whose first such request others act."""
-    waiting = [act]
+    left = [number]
 
     def decide(request: Request) -> Fate:
-        if waiting and (request.verb, name in request.name) == (verb, True):
-            waiting.pop()(Client(bucket).store())
+        if (request.verb, name in request.name) == (verb, True):
+            left[0] -= 1
+            if left[0] == 0:
+                act(Client(bucket).store())
         return "none"
 
     return Client(bucket, decide).store().publication(URI)
 
 
+# Before which request of a collection others act: a verb, a part of a name, the how manieth.
 STEPS = [
-    ("list", "items/runs/"),
-    ("write", "collected.json"),
-    ("stat", "collected.json"),
-    ("list", "{run}/"),
-    ("delete", "collected.json"),
+    ("list", "items/runs/", 1),
+    ("write", "{run}/collected.json", 1),
+    ("stat", "{run}/collected.json", 1),
+    ("list", "{run}/", 1),
+    ("write", "{run}/collected.json", 2),
+    ("stat", "{run}/collected.json", 2),
+    ("delete", "{run}/", 1),
+    ("delete", "{run}/", 3),
+    ("delete", "{run}/collected.json", 1),
 ]
 
 
-@pytest.mark.parametrize(("verb", "name"), STEPS)
+@pytest.mark.parametrize(("verb", "name", "number"), STEPS)
 @pytest.mark.parametrize("what", ["pin", "rollback", "start"])
 def test_whoever_wants_a_run_has_it_or_begins_it_anew_but_never_half_of_it(
-    bucket: Bucket, publication: Publication, what: str, verb: str, name: str
+    bucket: Bucket, publication: Publication, what: str, verb: str, name: str, number: int
 ) -> None:
     run_id, *_ = [publish(publication, day) for day in range(1, 5)]
     bucket.pass_time(MONTH)
@@ -193,9 +204,11 @@ def test_whoever_wants_a_run_has_it_or_begins_it_anew_but_never_half_of_it(
         except CorruptRun:
             outcome.append("too late")
 
-    collect(meanwhile(bucket, verb, name.format(run=run_id), wanted))
+    removed = collect(meanwhile(bucket, verb, name.format(run=run_id), wanted, number))
 
     assert len(outcome) == 1
+    # What is begun anew was removed before.
+    assert outcome == ["too late"] or what == "start" or run_id not in removed
     if outcome == ["had"]:
         assert publication.read("items.txt", run_id=run_id).content == "of 1"
     else:
@@ -204,6 +217,42 @@ def test_whoever_wants_a_run_has_it_or_begins_it_anew_but_never_half_of_it(
         assert not publication.pins()
     assert publication.verify() == []
     assert bucket.content(f"items/{tombstone_path(run_id)}") is None
+
+
+@pytest.mark.parametrize(
+    ("verb", "name"),
+    [
+        *(("write", "pins/exam.json"), ("stat", "collected.json"), ("stat", "manifest.json")),
+        *(("write", "/claims/"), ("write", "/starts/"), ("write", "start.json")),
+        *(("read", "manifest.json"), ("write", "0-0/items.txt"), ("write", "latest.json")),
+    ],
+)
+@pytest.mark.parametrize("what", ["pin", "rollback", "start"])
+def test_whoever_is_overtaken_by_a_collection_is_told_or_begins_anew(
+    bucket: Bucket, publication: Publication, what: str, verb: str, name: str
+) -> None:
+    run_id, *_ = [publish(publication, day) for day in range(1, 5)]
+    bucket.pass_time(MONTH)
+    person = meanwhile(bucket, verb, name, lambda store: collect(store.publication(URI)))
+
+    try:
+        if what == "pin":
+            person.pin("exam", run_id)
+        elif what == "rollback":
+            person.rollback(run_id)
+        else:
+            run = person.run(date(2024, 3, 1), "a")
+            run.start({})
+            if run.committed() is None:
+                run.write("items.txt", lambda: "of 1")
+                run.commit({})
+    except CorruptRun:
+        assert what != "start"
+        assert run_id not in names(publication)
+        assert not publication.pins()
+    else:
+        assert publication.read("items.txt", run_id=run_id).content == "of 1"
+    assert publication.verify() == []
 
 
 @pytest.mark.parametrize("requests", range(12))
@@ -222,6 +271,8 @@ def test_a_half_collected_run_is_whole_or_gone_for_whoever_comes_next(
     with pytest.raises(Killed):
         collect(Client(bucket, decide).store().publication(URI))
 
+    # Nobody takes what is left for a whole run.
+    assert publication.verify() == []
     if finisher == "collection":
         collect(publication)
         assert not bucket.names(f"items/runs/{run_id}/")
@@ -244,12 +295,18 @@ def test_a_half_collected_run_is_whole_or_gone_for_whoever_comes_next(
 def test_two_collections_at_once_delete_what_one_would(
     bucket: Bucket, publication: Publication
 ) -> None:
-    for verb, name in STEPS:
-        runs = [publish(publication, day, name) for day in range(1, 5)]
+    for verb, name, number in STEPS:
+        runs = [publish(publication, day, f"{name} {number}") for day in range(1, 5)]
         bucket.pass_time(MONTH)
 
         collect(
-            meanwhile(bucket, verb, name.format(run=runs[0]), lambda s: collect(s.publication(URI)))
+            meanwhile(
+                bucket,
+                verb,
+                name.format(run=runs[0]),
+                lambda store: collect(store.publication(URI)),
+                number,
+            )
         )
 
         assert set(names(publication)) >= {runs[3]}
