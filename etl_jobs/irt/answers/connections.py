@@ -26,6 +26,8 @@ def item_blocks(responses: Responses) -> NDArray[np.int64]:
     """
     answers = responses.answers_per_item()
     persons, looked_at = len(responses.persons), _PERSONS_AT_FIRST
+    if 0 < responses.answers == persons * len(answers):
+        return np.zeros(len(answers), np.int64)
     # More persons only join blocks: where some already join all, the others are not looked at.
     while True:
         block = _blocks_among(responses, min(looked_at, persons))

@@ -79,7 +79,7 @@ def drafts_of(
         return []
     answers = _answers([group.blocks for group in groups])
     if answers < _MANY_ANSWERS or tolerance < _FINEST_STEP:
-        return [Draft(groups, coarser, tolerance)]
+        return [Draft([replace(group, brief=True) for group in groups], coarser, tolerance)]
     single = InMemory(groups[0].blocks, np.float32, np.float32, brief=True)
     if isinstance(groups[0].blocks[0], SparseBlock):
         # Interpolated sums cost no more on a grid that is nearly as fine.

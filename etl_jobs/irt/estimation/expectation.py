@@ -103,9 +103,8 @@ class InMemory:
         block, precisions = self.blocks[0], (self.precision, self.tallied)
         if isinstance(block, SparseBlock):
             return SparseCurves.of(tables, grid.log_weights, *precisions, few=self.few)
-        lines = Lines.of(block, tables, grid.log_weights, *precisions, brief=self.brief)
-        if lines is not None:
-            return lines
+        if tables.is_straight:
+            return Lines.of(block, tables, grid.log_weights, *precisions, brief=self.brief)
         return DenseCurves(
             block.prepared(tables.log_outcome, self.precision),
             grid.log_weights[:, np.newaxis].astype(self.precision),

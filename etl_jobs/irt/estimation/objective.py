@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from etl_jobs.irt.answers.products import dot
 from etl_jobs.irt.estimation.ascent import Slope
 from etl_jobs.irt.estimation.complete_data import Persons, complete_data
+from etl_jobs.irt.model.coordinates import LOWER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +82,7 @@ class _Belief(NamedTuple):
     curvature: FloatArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MarginalPosterior:
     """The log posterior of a model's parameters, ability integrated out.
 
@@ -111,7 +113,7 @@ class MarginalPosterior:
             tables = parameters.tables(ability)
             sums.append(self.groups[group](tables, self.grid))
             number = self.groups[group].persons
-            persons = Persons(ability, number * np.exp(self.grid.log_weights), deviation)
+            persons = Persons(ability, number * self._mass, deviation)
             known = complete_data(sums[-1], tables, persons, parameters, columns)
             score[:items] += known.score
             information[:items] += known.information
@@ -124,19 +126,21 @@ class MarginalPosterior:
             information[row, 0, 0], information[row, 1, 1] = number / deviation**2, 2 * number
         belief, bend = self._into_coordinates(point, parameters, score, information, noise)
         rows = self._share_slopes(score, information)
-        free = coordinates.free
+        free, apart = self._free
         score[~free] = 0.0
-        information[~(free[:, :, np.newaxis] & free[:, np.newaxis])] = 0.0
-        each = np.arange(columns)
-        information[:, each, each] = np.where(free, information[:, each, each], 1.0)
-        curvature = information[:, each, each]
-        curvature[:items] += np.where(free[:items], np.maximum(bend, 0.0), 0.0)
-        information[:items, each, each] += np.where(free[:items], np.abs(bend), 0.0)
+        information[apart] = 0.0
+        diagonal = _diagonal(information)
+        diagonal[~free] = 1.0
+        curvature = diagonal.copy()
+        if columns > LOWER:
+            curvature[:items] += np.where(free[:items], np.maximum(bend, 0.0), 0.0)
+            diagonal[:items] += np.where(free[:items], np.abs(bend), 0.0)
         if coordinates.slope == "own":
             # Far from the top EM's steps do not overshoot, and longer ones do.
-            near = np.abs(score[:items]) <= _NEAR * np.sqrt(np.maximum(curvature[:items], 0.0))
+            near = score[:items] ** 2 <= _NEAR**2 * curvature[:items]
             noise[~near.all(axis=1)] = 0.0
-            _without_noise(information[:items], noise, free[:items])
+            noise[apart[:items]] = 0.0
+            _without_noise(information[:items], noise)
         return Evaluation(
             height=sum(each.log_likelihood for each in sums) + belief.log_density,
             score=score,
@@ -146,6 +150,16 @@ class MarginalPosterior:
             alone=self._alone(free),
             sums=tuple(sums),
         )
+
+    @cached_property
+    def _mass(self) -> FloatArray:
+        return np.exp(self.grid.log_weights)
+
+    @cached_property
+    def _free(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which coordinates the search moves, and which pairs of an item's it does not."""
+        free = self.coordinates.free
+        return free, ~(free[:, :, np.newaxis] & free[:, np.newaxis])
 
     def _into_coordinates(
         self,
@@ -267,17 +281,36 @@ def _invertible(information: FloatArray) -> FloatArray:
     """Blocks whose inverse is a step's."""
     # Few answers can leave two parameters of an item indistinguishable: the least that
     # makes the information invertible changes no other step.
-    ridge = _RIDGE * np.diagonal(information, axis1=1, axis2=2) + _SMALLEST
-    each: FloatArray = information + ridge[:, :, np.newaxis] * np.eye(information.shape[1])
+    each = information.copy()
+    diagonal = _diagonal(each)
+    diagonal *= 1 + _RIDGE
+    diagonal += _SMALLEST
     return each
 
 
-def _without_noise(information: FloatArray, noise: FloatArray, free: NDArray[np.bool_]) -> None:
+def _diagonal(blocks: FloatArray) -> FloatArray:
+    """A view of the diagonal of each block, shape (blocks, columns)."""
+    view: FloatArray = np.einsum("iaa->ia", blocks)
+    return view
+
+
+def _without_noise(information: FloatArray, noise: FloatArray) -> None:
     """Take from each item's information what is noise, in place; it stays positive definite."""
-    noise[~(free[:, :, np.newaxis] & free[:, np.newaxis])] = 0.0
-    share = np.trace(np.linalg.solve(_invertible(information), noise), axis1=1, axis2=2)
+    share = _traces(_invertible(information), noise)
     noise *= np.minimum(1.0, _MOST_NOISE / np.maximum(share, _SMALLEST))[:, np.newaxis, np.newaxis]
     information -= noise
+
+
+def _traces(left: FloatArray, right: FloatArray) -> FloatArray:
+    """The trace of inverse(left) @ right, of symmetric blocks, shape (blocks,)."""
+    if left.shape[1] != LOWER:
+        traces: FloatArray = np.trace(np.linalg.solve(left, right), axis1=1, axis2=2)
+        return traces
+    # Of two columns Cramer's rule is several times as fast.
+    total = left[:, 0, 0] * right[:, 1, 1] + left[:, 1, 1] * right[:, 0, 0]
+    total -= 2 * left[:, 0, 1] * right[:, 0, 1]
+    total /= left[:, 0, 0] * left[:, 1, 1] - left[:, 0, 1] ** 2
+    return total
 
 
 def _beyond_the_wall(point: FloatArray) -> Evaluation:

@@ -17,11 +17,10 @@ from etl_jobs.irt.estimation.item_curves import exponentiated
 if TYPE_CHECKING:
     from typing import Self
 
+    from numpy.typing import NDArray
+
     from etl_jobs.irt.answers.blocks import DenseBlock, Floats, Precision
     from etl_jobs.irt.model.models import FloatArray, ItemTables
-
-# Rounding bends a line by less than this share of its height.
-_BENT = 1e-13
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +44,7 @@ class Lines:
     level: FloatArray
     place: Floats
     always: Floats
-    gaps: FloatArray
+    gaps: NDArray[np.int64]
     gap: Floats
     tallied: Precision
     brief: bool
@@ -60,22 +59,15 @@ class Lines:
         tallied: Precision,
         *,
         brief: bool,
-    ) -> Self | None:
-        """The lines for this block and all that are cut like it; None where a curve is bent."""
+    ) -> Self:
+        """The lines, at equally spaced nodes, for this block and all that are cut like it."""
         wrong = tables.log_outcome[:, 0]
-        gain = tables.log_outcome[:, 1] - wrong
-        place = np.linspace(0.0, 1.0, gain.shape[1])
-        level, slope = gain[:, 0], gain[:, -1] - gain[:, 0]
-        bend = np.multiply.outer(slope, place)
-        bend += level[:, np.newaxis]
-        bend -= gain
-        if not max(bend.max(), -bend.min()) <= _BENT * max(gain.max(), -gain.min()):
-            return None
+        first, last = (tables.log_outcome[:, 1] - wrong)[:, [0, -1]].T
         always = np.delete(wrong, block.gaps, axis=0) if block.gaps.size else wrong
         return cls(
-            slope=slope.astype(precision),
-            level=level,
-            place=place.astype(precision),
+            slope=(last - first).astype(precision),
+            level=first,
+            place=(np.arange(len(log_weights)) / (len(log_weights) - 1)).astype(precision),
             always=(always.sum(axis=0) + log_weights)[:, np.newaxis].astype(precision),
             gaps=block.gaps,
             gap=np.ascontiguousarray(wrong[block.gaps].T, precision),
@@ -87,6 +79,7 @@ class Lines:
         """Sums over one block: the log-likelihood, and what `tally` makes a tally of."""
         precision = self.slope.dtype
         right = block.right.astype(precision)
+        count = block.count.astype(precision, copy=False)
         weight: Floats = np.multiply.outer(self.place, self.slope @ right)
         weight += self.always
         if self.gaps.size:
@@ -95,20 +88,20 @@ class Lines:
         peak, total = exponentiated(weight)
         log_marginal = np.log(total, dtype=np.float64) + peak
         share = (block.count / total).astype(precision)
-        number = (right @ block.count.astype(precision)).astype(np.float64)
+        number = (right @ count).astype(np.float64, copy=False)
         log_likelihood = dot(block.count, log_marginal) + dot(number, self.level)
         mean = (self.place @ weight) * share
-        mass = (weight @ share).astype(np.float64)
-        sums = [log_likelihood, number, (right @ mean).astype(np.float64), mass]
+        mass = (weight @ share).astype(np.float64, copy=False)
+        sums = [log_likelihood, number, (right @ mean).astype(np.float64, copy=False), mass]
         if self.gaps.size or not self.brief:
             weight *= share
             weight = weight.astype(self.tallied, copy=False)
         if self.gaps.size:
             answered = answered.astype(self.tallied, copy=False)
-            sums.append((answered @ weight.T).astype(np.float64))
+            sums.append((answered @ weight.T).astype(np.float64, copy=False))
         if not self.brief:
             right = right if right.dtype == self.tallied else block.right.astype(self.tallied)
-            sums.append((right @ weight.T).astype(np.float64))
+            sums.append((right @ weight.T).astype(np.float64, copy=False))
         return tuple(sums)
 
     def tally(

@@ -26,10 +26,12 @@ class ItemTables(NamedTuple):
         probability: Of a right answer, shape (items, abilities).
         log_outcome: Log-probability of a wrong answer, then of a right one, shape
             (items, 2, abilities).
+        is_straight: Whether log-odds are known to be straight lines in ability.
     """
 
     probability: FloatArray
     log_outcome: FloatArray
+    is_straight: bool = False
 
 
 def difficulty(discrimination: ArrayLike, intercept: ArrayLike) -> FloatArray:
@@ -101,8 +103,8 @@ def item_tables(
         np.subtract(np.minimum(-log_odds, 0.0), rest, out=log_outcome[rows, 0])
         np.subtract(np.minimum(log_odds, 0.0), rest, out=log_outcome[rows, 1])
         np.divide(np.where(log_odds >= 0, 1.0, small), 1.0 + small, out=right[rows])
-    tables = ItemTables(right, log_outcome)
-    if lower is not None or upper is not None:
+    tables = ItemTables(right, log_outcome, lower is None and upper is None)
+    if not tables.is_straight:
         floor = np.zeros(len(slope)) if lower is None else np.asarray(lower, np.float64)
         ceiling = np.ones(len(slope)) if upper is None else np.asarray(upper, np.float64)
         _squeeze(tables, floor, ceiling)

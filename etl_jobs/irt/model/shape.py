@@ -54,8 +54,9 @@ class Shape:
     def log_weights(self, ability: FloatArray) -> FloatArray:
         """Logarithms of the masses at equally spaced abilities, which sum to 1."""
         log_density = self.log_density(ability)
-        result: FloatArray = log_density - special.logsumexp(log_density)
-        return result
+        log_density -= log_density.max()
+        log_density -= np.log(np.exp(log_density).sum())
+        return log_density
 
     def slopes(self, ability: FloatArray) -> FloatArray:
         """Derivatives of `log_weights` by the coefficients, (coefficients, abilities)."""
