@@ -116,11 +116,17 @@ def logged() -> Iterator[None]:
     Raises:
         SystemExit: in place of an error that nobody expected, whose traceback is one entry.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler, of_google = (logging.StreamHandler(sys.stderr) for _ in range(2))
     handler.setFormatter(_Entries())
     root, accessors = logging.getLogger(), logging.getLogger("gcp_accessor")
-    level = accessors.level
+    # Google's clients keep their records from the root, and those of DEBUG too, once imported.
+    of_google.setFormatter(handler.formatter)
+    of_google.setLevel(logging.WARNING)
+    google = logging.getLogger("google")
+    level, propagates = accessors.level, google.propagate
     root.addHandler(handler)
+    google.addHandler(of_google)
+    google.propagate = False
     accessors.setLevel(logging.INFO)
     logging.captureWarnings(True)
     try:
@@ -133,6 +139,8 @@ def logged() -> Iterator[None]:
     finally:
         logging.captureWarnings(False)
         accessors.setLevel(level)
+        google.propagate = propagates
+        google.removeHandler(of_google)
         root.removeHandler(handler)
 
 

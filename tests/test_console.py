@@ -334,6 +334,26 @@ def test_without_a_trace_none_is_named(given: str, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("task")
+@pytest.mark.parametrize("imported", [False, True])
+def test_what_googles_clients_log_is_an_entry_once(
+    imported: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # What their import does.
+    google = logging.getLogger("google")
+    monkeypatch.setattr(google, "propagate", not imported)
+    before = google.level
+    google.setLevel(logging.DEBUG if imported else logging.NOTSET)
+
+    with logged():
+        logging.getLogger("google.auth").warning("no quota project")
+        logging.getLogger("google.auth").debug("a request, with all that it holds")
+    google.setLevel(before)
+
+    (told,) = entries(capsys.readouterr().err)
+    assert (told["message"], told["severity"]) == ("no quota project", "WARNING")
+
+
+@pytest.mark.usefixtures("task")
 def test_what_libraries_log_and_warn_of_are_entries(capsys: pytest.CaptureFixture[str]) -> None:
     with logged(), warnings.catch_warnings():
         warnings.simplefilter("always")
