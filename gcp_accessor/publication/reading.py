@@ -231,7 +231,13 @@ class Reading(PlaceOfRuns):
 
     def _near(self, run_id: str) -> str:
         """Return the committed runs whose names are near, as the rest of a sentence."""
-        runs = [run for run in list_runs(self.documents).values() if run.find("manifest.json")]
+        from google.api_core.exceptions import Forbidden
+
+        try:
+            runs = [run for run in list_runs(self.documents).values() if run.find("manifest.json")]
+        except Forbidden:
+            # Whoever only reads need not be allowed to list.
+            return ""
         names = [run.run_id for run in runs]
         same_day = [name for name in names if name[:10] == run_id[:10]]
         near = same_day or difflib.get_close_matches(run_id, names, n=3, cutoff=0) or names[-3:]

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gcp_accessor import CorruptRun
+from tests.stand_ins.cloud_storage import Fault
 
 if TYPE_CHECKING:
     from gcp_accessor import CloudStorageAccessor, Publication, PublicationRun
+    from tests.stand_ins.cloud_storage import CloudStorageStandIn
 
 DAY = date(2024, 3, 1)
 URI = "gs://lessons/items"
@@ -229,3 +231,37 @@ def test_a_run_of_one_number_of_tasks_is_not_mixed_with_one_of_another(
 
     with pytest.raises(ValueError, match=r"of a run of 2 tasks, this one is of 1"):
         alone.commit({})
+
+
+def test_a_clock_that_is_set_back_does_not_make_an_execution_the_older_one(
+    local_store: CloudStorageAccessor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publication = local_store.publication(URI)
+    committed(publication, "old", "old").publish()
+    monkeypatch.setattr("gcp_accessor.backends.folder.time.time_ns", lambda: 10**18)
+
+    assert committed(publication, "new", "new").publish() == "published"
+
+    assert publication.read("items.txt").content == "new"
+
+
+def test_whoever_may_read_and_not_list_is_told_what_is_not_there(
+    google_store: CloudStorageAccessor, cloud_storage: CloudStorageStandIn
+) -> None:
+    cloud_storage.queue(Fault("none", method="GET"), Fault("status", 403, method="GET"))
+
+    with pytest.raises(CorruptRun, match=r"no committed run 2024-03-01-000000000000$"):
+        google_store.publication(URI).manifest("2024-03-01-000000000000")
+
+
+def test_a_role_that_may_not_write_is_named(
+    google_store: CloudStorageAccessor, cloud_storage: CloudStorageStandIn
+) -> None:
+    from google.api_core.exceptions import Forbidden
+
+    cloud_storage.queue(Fault("status", 403, method="POST"))
+
+    with pytest.raises(Forbidden) as caught:
+        google_store.publication(URI).run(DAY, "a").start({})
+
+    assert "roles/storage.objectUser to write" in caught.value.__notes__[0]

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import google.auth
-from google.api_core.exceptions import Conflict, NotFound, PreconditionFailed
+from google.api_core.exceptions import Conflict, Forbidden, NotFound, PreconditionFailed
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.storage import Blob, Client
 from google.cloud.storage.retry import DEFAULT_RETRY
@@ -249,8 +249,15 @@ class GoogleStorageBackend:
 
     def soft_delete_period(self, bucket: str) -> timedelta:
         """Return for how long the bucket, which this alone reads, keeps what is deleted."""
-        with explained(bucket, ""):
-            found = self.client.get_bucket(bucket, **self._bounds())
+        try:
+            with explained(bucket, ""):
+                found = self.client.get_bucket(bucket, **self._bounds())
+        except Forbidden as error:
+            error.add_note(
+                f"of gs://{bucket} itself it is storage.buckets.get that is asked for, which "
+                "roles/storage.bucketViewer has"
+            )
+            raise
         return timedelta(seconds=found.soft_delete_policy.retention_duration_seconds or 0)
 
     def close(self) -> None:
