@@ -294,14 +294,13 @@ def _calibration(
     from etl_jobs.irt.answers.blocks import blocks_of
     from etl_jobs.irt.answers.patterns import Patterns
     from etl_jobs.irt.estimation.flags import flag_items
-    from etl_jobs.irt.estimation.observed_information import Sample
     from etl_jobs.irt.estimation.standard_errors import covariances
     from etl_jobs.irt.model.design import settled
 
     patterns = Patterns.of(sample)
     inside = np.count_nonzero(sample.answers_per_person())
     patterns = replace(patterns, count=patterns.count * (students / inside))
-    covariance = covariances(maximum, [Sample(patterns, blocks_of(patterns))], kind="near")
+    covariance = covariances(maximum, [blocks_of(patterns)], kind="near")
     coordinates = maximum.objective.coordinates
     parameters = settled(maximum.parameters, coordinates)
     (mean,), (deviation,) = coordinates.populations(maximum.found.point)

@@ -22,7 +22,6 @@ from etl_jobs.irt.estimation.expectation import Sums, expect
 from etl_jobs.irt.estimation.flags import flag_items
 from etl_jobs.irt.estimation.moments import begin_near
 from etl_jobs.irt.estimation.objective import STEEPEST_CURVE, MarginalPosterior
-from etl_jobs.irt.estimation.observed_information import Sample
 from etl_jobs.irt.estimation.search import STEEPEST_TOP, Maximum, enough_nodes, search
 from etl_jobs.irt.estimation.shape_search import search_with_shape
 from etl_jobs.irt.estimation.standard_errors import covariances
@@ -130,8 +129,7 @@ def calibrate(
     if nodes is None:
         nodes = enough_nodes(int(responses.answers_per_person().max()), span)
     with one_thread():
-        patterns = [Patterns.of(_who_answered(part)) for part in parts]
-        blocks = [blocks_of(each) for each in patterns]
+        blocks = [blocks_of(Patterns.of(_who_answered(part))) for part in parts]
         coordinates = begin_near(coordinates, blocks)
         memory = in_memory(blocks)
         objective = MarginalPosterior(
@@ -146,8 +144,8 @@ def calibrate(
     if not maximum.converged and on_failure == "raise":
         raise NotConverged(why(responses.items, replace(maximum, passes=passes + maximum.passes)))
 
-    sample = [Sample(*each) for each in zip(patterns, blocks, strict=True)]
-    covariance = covariances(maximum, sample, kind=standard_errors)
+    with one_thread():
+        covariance = covariances(maximum, blocks, kind=standard_errors)
     parameters = settled(maximum.parameters, coordinates)
     means, deviations = coordinates.populations(maximum.found.point)
     populations = tuple(

@@ -17,9 +17,12 @@ from etl_jobs.irt.estimation.observed_information import STRANDS, Given, added
 from etl_jobs.irt.estimation.strands import in_strands
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from etl_jobs.irt.estimation.observed_information import Group, Strand
+    from etl_jobs.irt.answers.blocks import Block
+    from etl_jobs.irt.estimation.observed_information import Group
     from etl_jobs.irt.estimation.places import Places
     from etl_jobs.irt.model.models import FloatArray
 
@@ -29,29 +32,29 @@ _NOWHERE = 1e-4
 
 def missing_information(part: Group, places: Places, group: int) -> FloatArray:
     """What it costs this group of persons, shape (places, places)."""
-    if part.is_plain and part.sample.is_complete:
+    if part.is_plain and part.is_whole:
         return _of_whole_test(part, places, group)
     return _of_any_answers(part, places, group)
 
 
 def effort(part: Group) -> float:
     """About how many multiplications that takes."""
-    patterns, nodes = float(len(part.sample.patterns)), len(part.ability)
+    patterns, nodes = float(sum(len(block.count) for block in part.blocks)), len(part.ability)
     items = part.wrong.shape[1]
-    if part.is_plain and part.sample.is_complete:
+    if part.is_plain and part.is_whole:
         return patterns * float(nodes**2 + nodes * items + items**2)
-    outcomes = items if part.sample.is_complete else 2 * items
+    outcomes = items if part.is_whole else 2 * items
     return patterns * nodes * float(outcomes**2 + outcomes) / 4
 
 
 def _of_whole_test(part: Group, places: Places, group: int) -> FloatArray:
     nodes, items = len(part.ability), part.wrong.shape[1]
 
-    def strand_products(strand: Strand) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def strand_products(strand: Sequence[Block]) -> tuple[FloatArray, FloatArray, FloatArray]:
         together, across = np.zeros((nodes, nodes)), np.zeros((nodes, items))
         spread = np.zeros((items, items))
-        for rows, block, weight in part.posteriors(strand):
-            right = Given.of(part.sample.patterns, rows).right.astype(np.float64)
+        for block, weight in part.posteriors(strand):
+            right = Given.of(block).right.astype(np.float64)
             pull = part.ability - (weight @ part.ability)[:, np.newaxis]
             pull *= weight
             variance = pull @ part.ability
@@ -65,7 +68,7 @@ def _of_whole_test(part: Group, places: Places, group: int) -> FloatArray:
             spread += right.T @ right
         return together, across, spread
 
-    parts = in_strands(strand_products, part.sample.strands())
+    parts = in_strands(strand_products, part.strands())
     together, across, spread = map(added, zip(*parts, strict=True))
     persons = np.zeros((nodes, len(places.population), 2))
     persons[:, group] = part.person_score.T
@@ -89,11 +92,11 @@ def _of_any_answers(part: Group, places: Places, group: int) -> FloatArray:
     moved = np.flatnonzero(places.population[group] >= 0)
     persons = places.population[group, moved]
 
-    def strand_means(strand: Strand) -> tuple[FloatArray, list[_Persons]]:
+    def strand_means(strand: Sequence[Block]) -> tuple[FloatArray, list[_Persons]]:
         """Products of expected scores, which are to be taken away, and what the rest needs."""
         total, seen = np.zeros((places.count, places.count)), []
-        for rows, block, weight in part.posteriors(strand):
-            given = Given.of(part.sample.patterns, rows)
+        for block, weight in part.posteriors(strand):
+            given = Given.of(block)
             mean = np.zeros((len(weight), places.count))
             for column, values in enumerate(part.scores(given, weight)):
                 places.put(values, column, mean)
@@ -105,7 +108,7 @@ def _of_any_answers(part: Group, places: Places, group: int) -> FloatArray:
             seen.append(_Persons(given.outcomes(), weight, root[:, 0]))
         return total, seen
 
-    parts = in_strands(strand_means, part.sample.strands())
+    parts = in_strands(strand_means, part.strands())
     seen = [each for _, some in parts for each in some]
 
     def strand_products(nodes: range) -> FloatArray:
@@ -150,11 +153,11 @@ def _scores_of_outcomes(part: Group, places: Places, group: int, node: int) -> F
     """What each outcome adds to each score at a node, shape (outcomes, places)."""
     columns, items, _ = part.wrong.shape
     each = np.arange(items)
-    scores = np.zeros((1 + (1 if part.sample.is_complete else 2) * items, places.count))
+    scores = np.zeros((1 + (1 if part.is_whole else 2) * items, places.count))
     for column in range(columns):
         values = np.zeros((len(scores), items))
         values[1 + each, each] = part.gain[column, :, node]
-        if part.sample.is_complete:
+        if part.is_whole:
             values[0] = part.wrong[column, :, node]
         else:
             values[1 + items + each, each] = part.wrong[column, :, node]

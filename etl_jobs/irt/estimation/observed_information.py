@@ -8,61 +8,29 @@ has them, and then each group's mean and the logarithm of its deviation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from etl_jobs.irt.answers.blocks import mean_at_answers
+from etl_jobs.irt.answers.blocks import DenseBlock, SparseBlock, mean_at_answers, persons_in
 from etl_jobs.irt.answers.spans import cached_spans
 from etl_jobs.irt.estimation.strands import in_strands
 from etl_jobs.irt.model.curves import ItemParameters, outcome_scores, probability_curvature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from etl_jobs.irt.answers.blocks import Block
-    from etl_jobs.irt.answers.patterns import Patterns
     from etl_jobs.irt.estimation.expectation import Sums
     from etl_jobs.irt.model.models import FloatArray
     from etl_jobs.irt.model.quadrature import Grid
 
-Index = NDArray[np.int64]
-
 _SMALLEST = 1e-30
-# Above this share of answered cells a dense product beats one answer after the other.
-_DENSE_SHARE = 0.25
 # However many threads work on them, so that sums round the same way.
 STRANDS = 4
-
-
-Strand = Sequence[tuple[slice, "Block"]]
-
-
-class Sample(NamedTuple):
-    """The answers of one group of persons, twice: as they are, and laid out for products."""
-
-    patterns: Patterns
-    blocks: Sequence[Block]
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether everybody answered everything."""
-        return len(self.patterns.code) == len(self.patterns) * self.patterns.items
-
-    def strands(self) -> list[Strand]:
-        """Each block and which of the patterns it holds, dealt out for threads.
-
-        The same strands however many threads there are.
-        """
-        end = np.cumsum([len(block.count) for block in self.blocks])
-        places = [
-            (slice(int(last) - len(block.count), int(last)), block)
-            for last, block in zip(end, self.blocks, strict=True)
-        ]
-        return [places[strand::STRANDS] for strand in range(min(STRANDS, len(places)))]
 
 
 class Given(NamedTuple):
@@ -77,13 +45,16 @@ class Given(NamedTuple):
     answered: NDArray[np.uint8] | None
 
     @classmethod
-    def of(cls, patterns: Patterns, rows: slice) -> Given:
-        """The answers of some patterns; `answered` is None where nobody skipped any item."""
-        row, code = _answers(patterns, rows)
-        shape = (rows.stop - rows.start, patterns.items)
-        if len(patterns.code) == len(patterns) * patterns.items:
-            return cls((code.reshape(shape) & 1).astype(np.uint8), None)
-        right, answered = np.zeros((2, *shape), np.uint8)
+    def of(cls, block: Block) -> Given:
+        """The answers of a block."""
+        if isinstance(block, DenseBlock):
+            if not block.gaps.size:
+                return cls(block.right.T, None)
+            answered = np.ones_like(block.right)
+            answered[block.gaps] = block.answered
+            return cls(block.right.T, answered.T)
+        row, code = _answers(block)
+        right, answered = np.zeros((2, len(block.count), block.answers.shape[1] // 2), np.uint8)
         right[row, code >> 1] = code & 1
         answered[row, code >> 1] = 1
         return cls(right, answered)
@@ -100,7 +71,7 @@ class Group:
     """One group of persons at the parameters found.
 
     Attributes:
-        sample: Its answers.
+        blocks: Its answers.
         grid: Standard normal, and as coarse as posterior covariances allow.
         ability: What the grid's nodes are for this group, shape (nodes,).
         prepared: The log-probabilities of the items' outcomes there, as the blocks take them.
@@ -115,7 +86,7 @@ class Group:
         person_information: That of mean and log deviation, shape (2, 2).
     """
 
-    sample: Sample
+    blocks: Sequence[Block]
     grid: Grid
     ability: FloatArray
     prepared: Any
@@ -134,7 +105,7 @@ class Group:
         mean: float,
         deviation: float,
         columns: int,
-        sample: Sample,
+        blocks: Sequence[Block],
         sums: Sums,
         grid: Grid,
         quick: Grid,
@@ -146,15 +117,15 @@ class Group:
         """
         ability = mean + deviation * grid.nodes
         squares, bend, score = _information(sums, ability, parameters, columns)
-        persons = float(sample.patterns.count.sum())
+        persons = persons_in(blocks)
         ability = mean + deviation * quick.nodes
         wrong, right = np.moveaxis(outcome_scores(ability, parameters, columns), 2, 0)
         is_plain = columns == 2 and np.all(parameters.lower == 0) and np.all(parameters.upper == 1)
         return cls(
-            sample=sample,
+            blocks=blocks,
             grid=quick,
             ability=ability,
-            prepared=sample.blocks[0].prepared(parameters.tables(ability).log_outcome, np.float64),
+            prepared=blocks[0].prepared(parameters.tables(ability).log_outcome, np.float64),
             wrong=np.ascontiguousarray(wrong),
             gain=(right - wrong)[:, :1] if is_plain else right - wrong,
             person_score=np.stack((quick.nodes / deviation, quick.nodes**2 - 1)),
@@ -169,15 +140,24 @@ class Group:
         """Whether all curves run from 0 to 1."""
         return bool(self.gain.shape[1] < self.wrong.shape[1])
 
-    def posteriors(self, strand: Strand) -> Iterator[tuple[slice, Block, FloatArray]]:
-        """For each block its patterns, itself, and their probabilities of the nodes."""
-        for rows, block in strand:
+    @property
+    def is_whole(self) -> bool:
+        """Whether everybody answered everything."""
+        return all(isinstance(block, DenseBlock) and not block.gaps.size for block in self.blocks)
+
+    def strands(self) -> list[Sequence[Block]]:
+        """The blocks dealt out for threads, the same way however many of these there are."""
+        return [self.blocks[strand::STRANDS] for strand in range(min(STRANDS, len(self.blocks)))]
+
+    def posteriors(self, strand: Sequence[Block]) -> Iterator[tuple[Block, FloatArray]]:
+        """The blocks, each with its patterns' probabilities of the nodes, (patterns, nodes)."""
+        for block in strand:
             weight = block.fast_total(self.prepared)
             weight += np.expand_dims(self.grid.log_weights, 1 - block.node_axis)
             weight -= weight.max(axis=block.node_axis, keepdims=True)
             np.exp(weight, out=weight)
             weight /= weight.sum(axis=block.node_axis, keepdims=True)
-            yield rows, block, weight if block.node_axis else weight.T
+            yield block, weight if block.node_axis else weight.T
 
     def scores(self, given: Given, weight: FloatArray) -> Iterator[FloatArray]:
         """For each column the scores of each item, summed over nodes, shape (patterns, items).
@@ -195,17 +175,17 @@ class Group:
 
     def own_squares(self) -> FloatArray:
         """Squares of each person's expected score for each item, (items, columns, columns)."""
-        patterns = self.sample.patterns
-        is_dense = len(patterns.code) > _DENSE_SHARE * len(patterns) * patterns.items
-        squares = self._dense_squares if is_dense else self._sparse_squares
 
-        def strand_squares(strand: Strand) -> FloatArray:
+        def strand_squares(strand: Sequence[Block]) -> FloatArray:
             total = np.zeros_like(self.complete)
-            for rows, _, weight in self.posteriors(strand):
-                total += squares(rows, weight)
+            for block, weight in self.posteriors(strand):
+                if isinstance(block, DenseBlock):
+                    total += self._dense_squares(block, weight)
+                else:
+                    total += self._sparse_squares(block, weight)
             return total
 
-        return added(in_strands(strand_squares, self.sample.strands()))
+        return added(in_strands(strand_squares, self.strands()))
 
     def missing(self, items: FloatArray, persons: FloatArray) -> tuple[FloatArray, FloatArray]:
         """What not seeing the abilities costs along some directions.
@@ -222,12 +202,12 @@ class Group:
         # What a direction adds to the log-probability of each outcome at each node.
         outcomes = np.einsum("mic,cion->mion", items, scores)
         alike = persons @ self.person_score
-        first = self.sample.blocks[0]
+        first = self.blocks[0]
         prepared: list[Any] = [first.prepared(outcome, np.float64) for outcome in outcomes]
 
-        def strand_tallies(strand: Strand) -> tuple[FloatArray, FloatArray]:
+        def strand_tallies(strand: Sequence[Block]) -> tuple[FloatArray, FloatArray]:
             tallies, masses = np.zeros_like(outcomes), np.zeros_like(alike)
-            for _, block, weight in self.posteriors(strand):
+            for block, weight in self.posteriors(strand):
                 for direction in range(len(items)):
                     total = block.fast_total(prepared[direction])
                     score = total if block.node_axis else total.T
@@ -239,20 +219,17 @@ class Group:
                     masses[direction] += score.sum(axis=0)
             return tallies, masses
 
-        parts = in_strands(strand_tallies, self.sample.strands())
+        parts = in_strands(strand_tallies, self.strands())
         tallies, masses = map(added, zip(*parts, strict=True))
         return np.einsum("cion,mion->mic", scores, tallies), masses @ self.person_score.T
 
-    def _dense_squares(self, rows: slice, weight: FloatArray) -> FloatArray:
-        patterns = self.sample.patterns
-        scores = list(self.scores(Given.of(patterns, rows), weight))
-        count = patterns.count[rows]
-        pairs = [[np.einsum("p,pi,pi->i", count, a, b) for b in scores] for a in scores]
+    def _dense_squares(self, block: DenseBlock, weight: FloatArray) -> FloatArray:
+        scores = list(self.scores(Given.of(block), weight))
+        pairs = [[np.einsum("p,pi,pi->i", block.count, a, b) for b in scores] for a in scores]
         return np.array(pairs).transpose(2, 0, 1)
 
-    def _sparse_squares(self, rows: slice, weight: FloatArray) -> FloatArray:
-        patterns = self.sample.patterns
-        row, code = _answers(patterns, rows)
+    def _sparse_squares(self, block: SparseBlock, weight: FloatArray) -> FloatArray:
+        row, code = _answers(block)
         nodes = len(self.ability)
         tables = np.stack((self.wrong, self.wrong + self.gain), axis=2)
         # Discrimination and intercept differ by a factor, the ability: one look serves both.
@@ -263,7 +240,7 @@ class Group:
             for table in tables[2:]
         ]
         score = np.concatenate(parts, axis=1)
-        count = patterns.count[rows][row]
+        count = block.count[row]
         total = np.empty_like(self.complete)
         for left in range(total.shape[1]):
             for right in range(left + 1):
@@ -282,11 +259,10 @@ def added(parts: Sequence[FloatArray]) -> FloatArray:
     return total
 
 
-def _answers(patterns: Patterns, rows: slice) -> tuple[Index, Index]:
-    """Of some patterns: each answer's row, counted from the first, and code."""
-    start = patterns.start[rows.start : rows.stop + 1]
-    row: Index = np.repeat(np.arange(rows.stop - rows.start), np.diff(start))
-    return row, patterns.code[start[0] : start[-1]].astype(np.int64)
+def _answers(block: SparseBlock) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each answer's row, and its code, 2 * item + correct."""
+    row = np.repeat(np.arange(len(block.count)), np.diff(block.answers.indptr))
+    return row, block.answers.indices.astype(np.int64)
 
 
 def _information(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from etl_jobs.irt.estimation.missing_information import effort, missing_information
-from etl_jobs.irt.estimation.observed_information import Group, Sample, added
+from etl_jobs.irt.estimation.observed_information import Group, added
 from etl_jobs.irt.estimation.places import Places
 from etl_jobs.irt.memory import require_memory
 from etl_jobs.irt.model.coordinates import AT_BOUND, LOWER, UPPER
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from etl_jobs.irt.answers.blocks import Block
     from etl_jobs.irt.estimation.search import Maximum
     from etl_jobs.irt.model.coordinates import Coordinates
     from etl_jobs.irt.model.curves import ItemParameters
@@ -53,12 +54,17 @@ class Covariances(NamedTuple):
 
 
 def covariances(
-    maximum: Maximum, samples: Sequence[Sample], *, kind: Literal["auto"] | InformationKind
+    maximum: Maximum, groups: Sequence[Sequence[Block]], *, kind: Literal["auto"] | InformationKind
 ) -> Covariances:
     """The covariance of each item's parameters, and the populations' standard errors.
 
     NaN where nobody asked for them, and where the observed information is not positive
     definite, as it can be where the search has not converged.
+
+    Args:
+        maximum: Where the search has ended.
+        groups: The answers of each group of persons.
+        kind: "auto" is "joint" while that is cheap.
     """
     objective, point = maximum.objective, maximum.found.point
     coordinates = objective.coordinates
@@ -78,10 +84,10 @@ def covariances(
     quick = (grid.coarser(_FARTHEST) if is_delicate else grid.coarser()) or grid
     parts = [
         Group.at(
-            maximum.parameters, mean, deviation, coordinates.columns, sample, sums, grid, quick
+            maximum.parameters, mean, deviation, coordinates.columns, blocks, sums, grid, quick
         )
-        for mean, deviation, sample, sums in zip(
-            means, deviations, samples, maximum.found.slope.sums, strict=True
+        for mean, deviation, blocks, sums in zip(
+            means, deviations, groups, maximum.found.slope.sums, strict=True
         )
     ]
     prior = _prior_information(objective.priors, maximum.parameters, coordinates)
@@ -102,7 +108,7 @@ def covariances(
 
 
 def _joint_is_cheap(parts: Sequence[Group], places: Places, grid: Grid) -> bool:
-    answers = sum(float(len(part.sample.patterns.code)) for part in parts)
+    answers = float(sum(block.answers_held for part in parts for block in part.blocks))
     joint = sum(effort(part) for part in parts) + float(places.count) ** 3
     return joint <= max(_JOINT_EFFORT, _JOINT_PASSES * 2 * answers * len(grid.nodes))
 
@@ -259,7 +265,10 @@ def _inverse(information: FloatArray) -> FloatArray:
     """The inverse of each matrix in a stack, NaN where one is not positive definite."""
     inverse = np.full_like(information, np.nan)
     sound = np.all(np.isfinite(information), axis=(1, 2))
-    if information.shape[1]:
+    try:
+        np.linalg.cholesky(information[sound])
+    except np.linalg.LinAlgError:
+        # Some are not; which ones takes longer to find out.
         sound[sound] = np.linalg.eigvalsh(information[sound])[:, 0] > 0
     inverse[sound] = np.linalg.inv(information[sound])
     return inverse
