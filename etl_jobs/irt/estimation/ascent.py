@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,9 @@ _LEAST_GAIN = 1e-4
 # precision and in single.
 ROUNDING = 1e-14
 COARSE_ROUNDING = 1e-6
+# What steps foretell is believed where they shrink to this share, and if it is so many times off.
+_SHRINKING = 0.2
+_CAUTION = 3.0
 # Where the hill is not dome-shaped along a move, the move teaches nothing.
 _LEAST_CURVATURE = 1e-10
 
@@ -82,6 +85,7 @@ class Climb(Generic[S]):
         slope: The hill there.
         step: The step that would have been the next, in the shape of the point.
         evaluations: How often the hill was looked at.
+        is_done: Whether the tolerance was met, not the number of evaluations.
         moves: The last moves, from which another climb on a like hill can learn.
     """
 
@@ -89,6 +93,7 @@ class Climb(Generic[S]):
     slope: S
     step: FloatArray
     evaluations: int
+    is_done: bool
     moves: tuple[Move, ...]
 
     @property
@@ -103,10 +108,14 @@ def climb(
     *,
     tolerance: float,
     max_evaluations: int,
+    judged: Literal["next step", "step after it"] = "next step",
     moves: Iterable[Move] = (),
     rounding: float = ROUNDING,
 ) -> Climb[S]:
-    """The way up from `start`, until a step changes no parameter by more than `tolerance`.
+    """The way up from `start`, until a step would change no parameter by more than `tolerance`.
+
+    That is the next step, or the step after it as the last two foretell it: a step that is a
+    tenth of the last one is thought to be followed by one a tenth as long again.
 
     An EM step is a Newton step on the complete-data information (Lange 1995). It is sure
     but slow along directions that involve many items at once; those are learnt from the
@@ -116,11 +125,16 @@ def climb(
     """
     memory = deque(moves, maxlen=_MEMORY)
     point, here, evaluations = start, evaluate(start), 1
+    before = 0.0
     while True:
         direction = _direction(here, memory)
         farthest = float(np.abs(direction).max())
-        if farthest <= tolerance or evaluations >= max_evaluations:
-            return Climb(point, here, direction, evaluations, tuple(memory))
+        is_done = farthest <= tolerance
+        if judged == "step after it" and farthest <= _SHRINKING * before:
+            is_done |= _CAUTION * farthest**2 <= tolerance * before
+        if is_done or evaluations >= max_evaluations:
+            return Climb(point, here, direction, evaluations, is_done, tuple(memory))
+        before = farthest
         length = min(1.0, _LONGEST_STEP / farthest)
         promise = dot(here.score, direction)
         blur = rounding * abs(here.height)
@@ -139,7 +153,7 @@ def climb(
             length /= 4
         else:
             if not memory:
-                return Climb(point, here, direction, evaluations, ())
+                return Climb(point, here, direction, evaluations, False, ())
             # What was learnt misleads here: begin again from the information alone.
             memory.clear()
 

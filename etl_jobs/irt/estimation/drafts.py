@@ -29,8 +29,8 @@ _SHARE = 8
 _ENOUGH_ANSWERS = 2_000_000
 # Right and wrong answers to each item in the sample, without which it leads astray.
 _ENOUGH_OF_EACH = 5
-# With this many answers the step after one of so many tolerances is within one.
-_STEPS_LEFT = 10.0
+# What is left is for the finer grid to say, in single precision and on a coarse one.
+_STEPS_LEFT = 4.0
 # How much further apart nodes of drafts over sparse answers are.
 _SPARSE = 1.2
 # The share of persons whose pattern nobody else has, or nearly.

@@ -93,10 +93,11 @@ def search(
             point,
             tolerance=draft.tolerance,
             max_evaluations=max(max_passes - passes - 1, 1),
+            judged="step after it",
             moves=moves,
             rounding=draft.rounding,
         )
-        climbed = end.next_step <= draft.tolerance
+        climbed = end.is_done
         # The last step is small enough to be looked at on the finer grid only.
         point = end.point + end.step if climbed else end.point
         passes += end.evaluations
