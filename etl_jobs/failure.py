@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from etl_jobs.errors import JobError, Misuse, TryAgain
-from gcp_accessor.explanation import expected_errors, explanation
+from gcp_accessor.explanation import damaged_downloads, expected_errors, explanation
 
 # What the `jobs` extra brings; without it the command is there, but not what it works with.
 _EXTRA = {"duckdb", "jinja2", "numpy", "pandas", "pyarrow", "scipy", "sqlglot", "yaml"}
@@ -41,9 +41,10 @@ def exit_code(error: Exception) -> ExitCode:
 def is_transient(error: BaseException) -> bool:
     """Return whether the same command may succeed in a while, nothing having been changed.
 
-    That is: a service that is down, busy or slow; a connection that broke; a job that ran out of
-    its time; a local warehouse that another process holds; a day of a table at which two runs
-    met; inputs that changed while they were read. Everything else fails the same way again.
+    That is: a service that is down, busy or slow; a connection that broke, or brought damaged
+    bytes; a job that ran out of its time; a local warehouse that another process holds; a day of
+    a table at which two runs met; inputs that changed while they were read. Everything else fails
+    the same way again.
     """
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError
@@ -61,6 +62,8 @@ def is_transient(error: BaseException) -> bool:
         return isinstance(error, again) or _reason(error) in _BUSY
     if isinstance(error, GoogleAuthError):
         return bool(error.retryable)
+    if isinstance(error, damaged_downloads()):
+        return True
     return isinstance(
         error,
         TryAgain

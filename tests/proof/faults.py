@@ -36,6 +36,7 @@ from tests.stand_ins import bigquery
 from tests.stand_ins.bigquery import ApiError, BigQueryStandIn
 from tests.stand_ins.cloud_storage import CloudStorageStandIn, Fault
 from tests.stand_ins.cloud_storage.faults import Faults
+from tests.stand_ins.monitoring import MonitoringStandIn
 from tests.test_storage_faults import LASTING, PASSING
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ class Cloud:
         self.script = _Script(STORAGE[cell.fault], cell.number) if on_storage else _Script()
         self.storage.faults = self.script
         self.warehouse = _Warehouse(self.engine, cell)
+        self.monitoring = MonitoringStandIn()
 
     @property
     def met(self) -> str | None:
@@ -173,6 +175,7 @@ class Cloud:
         hosts = {
             "STORAGE_EMULATOR_HOST": self.storage.url,
             "BIGQUERY_EMULATOR_HOST": self.warehouse.url,
+            "MONITORING_EMULATOR_HOST": self.monitoring.address,
         }
         signed_in = AnonymousCredentials(), self.warehouse.project
         # The services are near: nobody needs to wait for them to recover.
@@ -217,7 +220,7 @@ def cloud(prepared: Path, cell: Cell | None = None) -> Iterator[Cloud]:
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         shutil.copytree(prepared, folder, dirs_exist_ok=True)
         made = Cloud(Path(folder), cell)
-        with made.storage, made.warehouse:
+        with made.storage, made.warehouse, made.monitoring:
             yield made
 
 
@@ -243,6 +246,7 @@ class Undisturbed:
     storage_requests: int
     warehouse_requests: int
     jobs: int
+    requests: list[str]
 
 
 def undisturbed(prepared: Path) -> Undisturbed:
@@ -258,6 +262,7 @@ def undisturbed(prepared: Path) -> Undisturbed:
             place.script.count,
             place.warehouse.count,
             len(place.warehouse.jobs),
+            list(place.storage.requests),
         )
 
 
@@ -309,6 +314,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--part", default="1/1", help="N/OF: every OF-th cell, from the N-th")
     options = parser.parse_args()
+    # Or gRPC tells of every service that goes away.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     first, of = map(int, options.part.split("/"))
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         prepared = Path(folder) / "prepared"

@@ -35,15 +35,24 @@ def download(blob: Blob, file: BinaryIO, bounds: dict[str, object]) -> None:
         if received.size:
             error.add_note(f"gs://{bucket}/{name} was replaced while it was read: read it again")
         raise
+    except DataCorruption as error:
+        error.add_note(_damaged(bucket, name))
+        raise
     # Not given by a proxy that answers "200 OK" with a page of its own.
     if blob.crc32c is None:
         raise not_cloud_storage(bucket, name)
     if blob.crc32c != received.crc32c:
-        raise DataCorruption(
+        damaged = DataCorruption(
             None,
             f"Checksum mismatch: of gs://{bucket}/{name} came {received.size} bytes with the "
             f"crc32c {received.crc32c}; expected {blob.crc32c}",
         )
+        damaged.add_note(_damaged(bucket, name))
+        raise damaged
+
+
+def _damaged(bucket: str, name: str) -> str:
+    return f"gs://{bucket}/{name} was damaged on its way, or is in the bucket: read it again"
 
 
 class _Received:
