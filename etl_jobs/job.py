@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from etl_jobs.contract import JobParameter, Query, read_query
 from etl_jobs.errors import ContractError, JobError, Misuse
+from etl_jobs.place import DATASET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -126,7 +127,8 @@ class Jobs:
         """Every job, by name.
 
         Raises:
-            ContractError: two jobs make one table, or a Python job's query is missing.
+            ContractError: two jobs make one table, also if they write its name in two ways, or a
+                Python job's query is missing.
         """
         jobs = [
             Job(query.name, query.description, (query,), query.parameters, table=query)
@@ -136,9 +138,13 @@ class Jobs:
         jobs += [job for name in PYTHON_JOBS if (job := self._python_job(name))]
         makers: dict[str, str] = {}
         for job in jobs:
-            if job.output is not None and makers.setdefault(job.output, job.name) != job.name:
+            if job.output is None:
+                continue
+            # DuckDB does not tell names apart by their case.
+            table = job.output.removeprefix(f"{DATASET}.").casefold()
+            if makers.setdefault(table, job.name) != job.name:
                 raise ContractError(
-                    f"{makers[job.output]} and {job.name} both make the table {job.output}; "
+                    f"{makers[table]} and {job.name} both make the table {job.output}; "
                     "one table has one job"
                 )
         return {job.name: job for job in jobs}
@@ -183,7 +189,7 @@ class Jobs:
         """Return the job and all it needs, each after what it reads.
 
         Raises:
-            ContractError: a table that nothing makes, or a cycle.
+            ContractError: a table that nothing makes, or that is made twice, or a cycle.
         """
         makers = {job.output: job for job in self.by_name.values() if job.output}
         needs: dict[str, list[str]] = {}
@@ -194,6 +200,11 @@ class Jobs:
                 continue
             upstream = [makers[table] for table in job.reads if table in makers]
             self._refuse_unknown(job, makers)
+            if job.output in self.sources:
+                raise ContractError(
+                    f"{job.name} makes the table {job.output}, which sources.yaml lists as filled "
+                    "from outside; one table has one maker"
+                )
             needs[job.name] = [other.name for other in upstream]
             waiting += upstream
         try:
