@@ -101,6 +101,14 @@ def bench_irt(session: nox.Session) -> None:
     session.run("python", "benchmarks/irt.py", *session.posargs)
 
 
+@nox.session
+def proof(session: nox.Session) -> None:
+    """What docs/durability.md claims. `-- kills --kills 200`, `-- race`, `-- faults`."""
+    session.install("-e", ".[all]", *group("test"))
+    name, *arguments = session.posargs or ["kills"]
+    session.run("python", "-m", f"tests.proof.{name}", *arguments)
+
+
 @nox.session(venv_backend="uv")
 def pin(session: nox.Session) -> None:
     """The versions that the image holds, each with the hashes of its files, taken anew."""
