@@ -49,11 +49,7 @@ def run(options: Namespace) -> None:
 
 
 def _say_rows(table: TableDifference) -> None:
-    by = f" by {', '.join(table.grain)}" if table.grain else ""
-    say(
-        f"  rows{by}: {table.equal:,} equal, {table.changed:,} changed, {table.only_before:,} only "
-        f"before, {table.only_after:,} only after"
-    )
+    say(f"  {table}")
     for column in table.columns:
         say(f"  {column.name}: changed in {rows(column.rows)}")
         for row, before, after in column.largest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from gcp_accessor.publication.display import table_html, table_text
@@ -67,6 +68,12 @@ class TableDifference:
     equal: int
     columns: tuple[ColumnChanges, ...]
 
+    def __str__(self) -> str:
+        return (
+            f"rows by {', '.join(self.grain)}: {self.equal:,} equal, {self.changed:,} changed, "
+            f"{self.only_before:,} only before, {self.only_after:,} only after"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -87,11 +94,20 @@ class Difference:
 
     def __repr__(self) -> str:
         if not self.facts:
-            return f"{self.before.run_id} and {self.after.run_id} state the same"
-        return table_text(self._header(), self._cells())
+            facts = f"{self.before.run_id} and {self.after.run_id} state the same"
+        else:
+            facts = table_text(self._header(), self._cells())
+        return f"{facts}\n{self._rows()}"
 
     def _repr_html_(self) -> str:
-        return table_html(self._header(), self._cells())
+        return f"{table_html(self._header(), self._cells())}<p>{escape(self._rows())}</p>"
+
+    def _rows(self) -> str:
+        """Return how the rows differ, in a line for each column."""
+        if self.table is None:
+            return f"rows were not compared: {self.reason}"
+        columns = (f"{each.name}: changed in {each.rows:,}" for each in self.table.columns)
+        return "\n".join((str(self.table), *columns))
 
     def _header(self) -> tuple[str, ...]:
         return ("", self.before.run_id, self.after.run_id)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 from gcp_accessor.byte_sizes import bytes_text
 from gcp_accessor.errors import CorruptRun
 from gcp_accessor.publication.display import table_html, table_text
+from gcp_accessor.publication.names import is_run_id
 from gcp_accessor.publication.pins import read_pins
-from gcp_accessor.publication.place import is_run_id, list_runs
+from gcp_accessor.publication.place import list_runs
 from gcp_accessor.publication.reading import Reading
 
 if TYPE_CHECKING:

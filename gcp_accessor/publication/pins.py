@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from gcp_accessor.publication.documents import SCHEMA_VERSION, damage_of, parse
-from gcp_accessor.publication.place import check_run_id
+from gcp_accessor.publication.names import check_pin_name, check_run_id
 
 if TYPE_CHECKING:
     from gcp_accessor.publication.documents import Documents
 
 _FOLDER = "pins/"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
 
 def pin_path(name: str) -> str:
@@ -21,11 +19,7 @@ def pin_path(name: str) -> str:
     Raises:
         ValueError: no pin can have this name.
     """
-    if not _NAME.fullmatch(name):
-        raise ValueError(
-            f"{name!r} is not a pin's name; expected letters, digits, '.', _ or -, up to 100"
-        )
-    return f"{_FOLDER}{name}.json"
+    return f"{_FOLDER}{check_pin_name(name)}.json"
 
 
 def create_pin(documents: Documents, name: str, run_id: str) -> bool:

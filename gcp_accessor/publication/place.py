@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from gcp_accessor.publication.documents import Documents
+from gcp_accessor.publication.names import is_run_id
 from gcp_accessor.publication.pointer import read_pointer
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from gcp_accessor.publication.pointer import Pointer
     from gcp_accessor.storage import CloudStorageAccessor
 
-_RUN_ID = re.compile(r"\d{4}-\d{2}-\d{2}-[0-9a-f]{12}(-\d+)?", re.ASCII)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -91,28 +90,6 @@ def list_runs(documents: Documents, prefix: str = "") -> dict[str, StoredRun]:
         if is_run_id(run_id) and path.count("/") > 1:
             found.setdefault(run_id, StoredRun(run_id)).objects.append((path, stored))
     return found
-
-
-def is_run_id(text: str) -> bool:
-    """Return whether a run could have this name."""
-    if not _RUN_ID.fullmatch(text):
-        return False
-    try:
-        date.fromisoformat(text[:10])
-    except ValueError:
-        return False
-    return True
-
-
-def check_run_id(run_id: str) -> str:
-    """Return the name if a run could have it.
-
-    Raises:
-        ValueError: it could not.
-    """
-    if not is_run_id(run_id):
-        raise ValueError(f"{run_id!r} is not a run; expected YYYY-MM-DD-<12 hex digits>")
-    return run_id
 
 
 def sha256(content: bytes) -> str:

@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from gcp_accessor.publication.documents import damage_of, parse
+from gcp_accessor.publication.names import check_run_id
 
 if TYPE_CHECKING:
     from gcp_accessor.publication.documents import Documents
@@ -116,13 +117,16 @@ def _record(documents: Documents, generation: int, content: dict[str, Any]) -> N
 def _pointer_from(content: dict[str, Any], generation: int) -> Pointer:
     # What an old version wrote has neither an order nor a pointer before it.
     is_old = content["schema_version"] == 1
+    previous, hold = content["previous"], content["hold"]
+    if not isinstance(hold, bool):
+        raise ValueError(f"hold is {hold!r}")
     return Pointer(
         generation,
-        content["run_id"],
+        check_run_id(content["run_id"]),
         date.fromisoformat(content["as_of"]),
         0 if is_old else int(content["order"]),
         content["manifest_sha256"],
-        content["previous"],
-        content["hold"],
+        None if previous is None else check_run_id(previous),
+        hold,
         None if is_old else int(content["replaces"]),
     )

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 from gcp_accessor.errors import CorruptRun
 from gcp_accessor.publication.documents import damage_of
 from gcp_accessor.publication.manifest import manifest_from_json
+from gcp_accessor.publication.names import check_run_id
 from gcp_accessor.publication.pins import pin_names, read_pin
-from gcp_accessor.publication.place import PlaceOfRuns, check_run_id, list_runs, sha256
+from gcp_accessor.publication.place import PlaceOfRuns, list_runs, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +15,7 @@ from gcp_accessor.publication.manifest import (
     marker_from_json,
     marker_to_json,
 )
+from gcp_accessor.publication.names import check_file_name
 from gcp_accessor.publication.place import sha256
 from gcp_accessor.publication.pointer import move_pointer, record_pointer
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from gcp_accessor.tabular.formats import Format
 
 Outcome = Literal["published", "already published", "held", "newer is published"]
-
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}", re.ASCII)
 
 
 class PublicationRun:
@@ -132,8 +130,7 @@ class PublicationRun:
         """
         from google.api_core.exceptions import PreconditionFailed
 
-        if not _FILE_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is not a file name; expected letters, digits, '.', _ or -")
+        check_file_name(name)
         while True:
             uri = f"{self.uri}/{self.task}-{self.attempt}/{name}"
             try:

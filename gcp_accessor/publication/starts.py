@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from gcp_accessor.errors import CorruptRun
 from gcp_accessor.publication.claims import is_spared
 from gcp_accessor.publication.documents import SCHEMA_VERSION, damage_of, parse
-from gcp_accessor.publication.place import check_run_id, list_runs
+from gcp_accessor.publication.names import check_run_id
+from gcp_accessor.publication.place import list_runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from gcp_accessor.errors import CorruptRun
 from gcp_accessor.publication.claims import claim, is_spared
 from gcp_accessor.publication.documents import is_damage
+from gcp_accessor.publication.names import check_run_id
 from gcp_accessor.publication.pins import create_pin, pin_path, read_pin, read_pins
-from gcp_accessor.publication.place import check_run_id, list_runs, sha256
+from gcp_accessor.publication.place import list_runs, sha256
 from gcp_accessor.publication.pointer import PATH, Pointer, move_pointer, record_pointer
 from gcp_accessor.publication.reading import Reading
 

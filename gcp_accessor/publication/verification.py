@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from gcp_accessor.errors import CorruptRun
 from gcp_accessor.publication.manifest import marker_from_json
+from gcp_accessor.publication.names import check_run_id
 from gcp_accessor.publication.pins import pin_names, pin_path, read_pin
-from gcp_accessor.publication.place import check_run_id, list_runs, sha256
+from gcp_accessor.publication.place import list_runs, sha256
 from gcp_accessor.publication.pointer import PATH, TRAIL, Pointer, pointer_of
 from gcp_accessor.publication.reading import Reading
 

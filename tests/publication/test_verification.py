@@ -210,3 +210,22 @@ def test_one_run_is_verified_by_itself(publication: Publication) -> None:
     assert kinds(publication, publication.resolve("latest")) == ["gone"]
     with pytest.raises(CorruptRun, match="no committed run"):
         publication.verify("2024-03-01-000000000000")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("run_id", "../secrets"), ("run_id", 1), ("as_of", "yesterday"), ("hold", "no")),
+        *(("previous", "../secrets"), ("order", "first"), ("replaces", None)),
+        *(("schema_version", 0), ("schema_version", "2"), ("schema_version", True)),
+    ],
+)
+def test_a_pointer_that_says_what_none_can_say_is_damaged(
+    publication: Publication, name: str, value: object
+) -> None:
+    pointer = publication.store.read(f"{URI}/latest.json")
+    publication.store.write(f"{URI}/latest.json", {**pointer, name: value})
+
+    with pytest.raises(CorruptRun, match=r"latest\.json is damaged"):
+        publication.read("items.txt")
+    assert kinds(publication) == ["unreadable"]
