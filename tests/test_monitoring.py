@@ -25,7 +25,7 @@ from google.auth.exceptions import DefaultCredentialsError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcp_accessor import MonitoringAccessor, monitoring
+from gcp_accessor import MonitoringAccessor, job_metrics, monitoring
 from gcp_accessor.metric_values import distribution_of, exponential_bounds
 from tests.stand_ins.monitoring import Fault, MonitoringStandIn, client_at
 
@@ -554,7 +554,8 @@ def test_an_accessor_can_be_pickled(tmp_path: Path) -> None:
 
 EXAMPLES = [
     example
-    for example in doctest.DocTestFinder().find(monitoring, "monitoring")
+    for module in (monitoring, job_metrics)
+    for example in doctest.DocTestFinder().find(module)
     if example.examples
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import logging
 import re
 import sys
@@ -23,6 +24,8 @@ from etl_jobs.inputs.load import load_input
 from etl_jobs.job import Jobs
 from etl_jobs.place import Place, name_place, open_place
 from etl_jobs.run import Outcome, parse_settings, run_plan
+from etl_jobs.telemetry import charts
+from etl_jobs.telemetry import history as history_module
 from etl_jobs.telemetry.charts import braille, sparkline
 from etl_jobs.telemetry.history import history, value_text
 from etl_jobs.telemetry.metrics import EVERY_RUN, METRICS, PREFIX
@@ -32,6 +35,7 @@ from tests.stand_ins.monitoring import Fault, MonitoringStandIn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
     from etl_jobs.job import Job
 
@@ -487,6 +491,14 @@ def test_a_chart_stays_in_its_field_and_reaches_its_bounds(
 
 def test_a_line_that_rises_rises_to_the_right() -> None:
     assert braille([0, 1], [0, 1], columns=2, lines=1) == ["⡠⠊"]
+
+
+@pytest.mark.parametrize("module", [charts, history_module])
+def test_examples_give_what_they_show(module: ModuleType) -> None:
+    found = doctest.testmod(module)
+
+    assert found.attempted > 0
+    assert found.failed == 0
 
 
 @pytest.mark.parametrize(
