@@ -81,6 +81,20 @@ def test_items_with_few_answers_are_not_judged() -> None:
     assert found.compared == 21
 
 
+def test_items_that_nearly_everybody_got_right_do_not_hang_together() -> None:
+    # Four of 200 got both wrong; of those who answered both of the others, nobody did.
+    matrix = answers(200, 10, 3)
+    matrix[:, 1] = matrix[:, 2] = 1.0
+    matrix[:4, 1] = matrix[:4, 2] = 0.0
+    matrix[:, 4] = matrix[:, 5] = 1.0
+    matrix[:50, 4], matrix[50:100, 5] = np.nan, np.nan
+    matrix[50:60, 4] = matrix[:10, 5] = 0.0
+
+    found = dependent_pairs(*calibrated(matrix))
+
+    assert found.pairs == ()
+
+
 def test_answers_that_leave_no_pair_are_no_error() -> None:
     found = dependent_pairs(*calibrated(answers(FEWEST - 1, 4, 3)))
 

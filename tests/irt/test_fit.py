@@ -373,7 +373,12 @@ def test_q3_is_the_correlation_of_residuals_over_common_persons(
     monkeypatch.setattr("etl_jobs.irt.fit.residual_correlations._PAIRS", 60)
 
     found = irt.local_dependence(
-        items, responses, abilities=at_truth(responses, truth), bound=0.0, fewest=5
+        items,
+        responses,
+        abilities=at_truth(responses, truth),
+        bound=0.0,
+        fewest=5,
+        fewest_of_each=0,
     )
 
     assert found.compared == 66
@@ -387,6 +392,25 @@ def test_q3_is_the_correlation_of_residuals_over_common_persons(
         everything.append(plain)
     assert found.mean == pytest.approx(np.mean(everything))
     assert np.all(np.diff(np.abs(found.q3)) <= 0)
+
+
+def test_a_pair_that_hardly_anybody_got_wrong_is_not_compared() -> None:
+    items = bank(6)
+    answers = simulate(items, abilities(300))
+    # Whoever answered both got the first right; four of them got the second wrong.
+    answers[:, 2] = answers[:, 3] = 1.0
+    answers[:4, 3] = 0.0
+
+    found, all_of_them = (
+        irt.local_dependence(
+            items, irt.Responses.from_dense(answers), bound=0.0, fewest_of_each=fewest
+        )
+        for fewest in (5, 0)
+    )
+
+    pairs = set(zip(found.first.tolist(), found.second.tolist(), strict=True))
+    assert not {item for pair in pairs for item in pair} & {2, 3}
+    assert (found.compared, all_of_them.compared) == (6, 15)
 
 
 def test_a_repeated_question_is_the_pair_that_stands_out() -> None:

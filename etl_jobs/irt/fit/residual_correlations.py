@@ -61,6 +61,7 @@ def local_dependence(
     bound: float = 0.2,
     most: int = 1000,
     fewest: int = 30,
+    fewest_of_each: int = 5,
 ) -> LocalDependence:
     """The pairs of items whose residuals correlate by more than `bound`.
 
@@ -74,6 +75,8 @@ def local_dependence(
         bound: The smallest |Q3| that is returned.
         most: How many pairs are returned at most.
         fewest: Persons in common below which a pair is not compared.
+        fewest_of_each: Nor is it where these gave one of the items fewer right, or fewer wrong,
+            answers: then its residuals are those of ability alone, or of single persons.
 
     Raises:
         ValueError: An answered item is not calibrated, the abilities are other persons', or
@@ -87,7 +90,7 @@ def local_dependence(
     total, compared = 0.0, 0
     length = len(responses.items)
     for part in spans(length, max(1, _PAIRS // max(length, 1))):
-        count, q3 = _correlations(_crossed(residuals, part))
+        count, q3 = _correlations(_crossed(residuals, part), fewest_of_each)
         # Each pair once, the later item second.
         later = np.arange(length) > np.arange(part.start, part.stop)[:, np.newaxis]
         judged = later & (count >= fewest) & np.isfinite(q3)
@@ -110,22 +113,24 @@ def local_dependence(
 
 
 class _Residuals(NamedTuple):
-    """Answered cells, residuals and their squares, all (persons, items) and of one pattern."""
+    """Answered and right cells, residuals, their squares: (persons, items), of one pattern."""
 
     answered: sparse.csr_array
+    right: sparse.csr_array
     residual: sparse.csr_array
     squared: sparse.csr_array
 
 
 def _residuals(items: Items, responses: Responses, ability: FloatArray) -> _Residuals:
     place = places_of(items, responses)
-    answered, residual = np.zeros((2, responses.answers))
+    answered, correct, residual = np.zeros((3, responses.answers))
     person = responses.person_of_answer()
     for part in spans(responses.answers, _CELLS):
         at = ability[person[part]]
         known = np.isfinite(at)
         right, _ = chances(items, place[responses.item[part]], np.where(known, at, 0.0))
         answered[part] = known
+        correct[part] = known & (responses.correct[part] > 0)
         residual[part] = np.where(known, responses.correct[part] - right, 0.0)
     shape = (len(responses.persons), len(responses.items))
     # One pattern of cells for all three, not a copy for each.
@@ -133,7 +138,7 @@ def _residuals(items: Items, responses: Responses, ability: FloatArray) -> _Resi
     return _Residuals(
         *(
             sparse.csr_array((value, *cells), shape=shape)
-            for value in (answered, residual, residual**2)
+            for value in (answered, correct, residual, residual**2)
         )
     )
 
@@ -142,6 +147,8 @@ class _Crossed(NamedTuple):
     """Sums over the persons who answered both, of some items with all, (some, items)."""
 
     persons: FloatArray
+    right_here: FloatArray
+    right_there: FloatArray
     here: FloatArray
     there: FloatArray
     here_squared: FloatArray
@@ -164,9 +171,11 @@ def _crossed(residuals: _Residuals, part: slice) -> _Crossed:
 
 def _products(residuals: Any, part: slice) -> Iterator[Any]:
     """The fields of `_Crossed`, dense or sparse as the residuals are."""
-    answered, residual, squared = residuals
+    answered, right, residual, squared = residuals
     some_answered, some_residual = answered[:, part].T, residual[:, part].T
     yield some_answered @ answered
+    yield right[:, part].T @ answered
+    yield some_answered @ right
     yield some_residual @ answered
     yield some_answered @ residual
     yield squared[:, part].T @ answered
@@ -174,11 +183,13 @@ def _products(residuals: Any, part: slice) -> Iterator[Any]:
     yield some_residual @ residual
 
 
-def _correlations(sums: _Crossed) -> tuple[FloatArray, FloatArray]:
-    """Persons in common and correlations of residuals, (some, items)."""
+def _correlations(sums: _Crossed, fewest_of_each: int) -> tuple[FloatArray, FloatArray]:
+    """Persons in common and correlations of residuals, (some, items); NaN of too few answers."""
     with np.errstate(divide="ignore", invalid="ignore"):
         here, there = sums.here / sums.persons, sums.there / sums.persons
         spread = sums.here_squared / sums.persons - here**2
         spread *= sums.there_squared / sums.persons - there**2
         q3: FloatArray = (sums.product / sums.persons - here * there) / np.sqrt(spread)
-    return sums.persons, q3
+    rarest = np.minimum(sums.right_here, sums.persons - sums.right_here)
+    rarest = np.minimum(rarest, np.minimum(sums.right_there, sums.persons - sums.right_there))
+    return sums.persons, np.where(rarest >= fewest_of_each, q3, np.nan)
