@@ -101,8 +101,10 @@ def test_a_rollback_holds_until_the_release(
     assert f"{runs[0]} is published, and held" in text
     assert "etl-jobs release calibrate" in text
     assert publication.resolve("latest") == runs[0]
+    assert "a rollback holds what is published" in said(capsys, "show", "calibrate")
     assert f"{runs[1]} is published" in said(capsys, "release", "calibrate")
     assert publication.resolve("latest") == runs[1]
+    assert "holds" not in said(capsys, "show", "calibrate")
 
 
 def test_a_pin_keeps_a_run_under_a_name_by_which_it_is_shown(

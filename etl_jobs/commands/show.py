@@ -71,6 +71,7 @@ def run(options: Namespace) -> None:
             manifest = publication.manifest(publication.resolve(options.run))
         else:
             manifest = publication.latest() or refuse_nothing(options, place)
+        is_held = publication.is_held()
     facts = manifest.facts
     metrics = dict(facts["metrics"])
     notes = metrics.pop("notes", ())
@@ -79,6 +80,8 @@ def run(options: Namespace) -> None:
     made = f"{manifest.created_at:%Y-%m-%d %H:%M:%S} UTC by gcp-accessor {facts['version']}"
     settings = {name: value for name, value in facts["settings"].items() if name != "as_of"}
     say(f"{options.job}, as of {manifest.as_of}")
+    if is_held:
+        say(f"  a rollback holds what is published; `etl-jobs release {options.job}` ends it")
     columns(
         [
             ("run", manifest.run_id),

@@ -44,6 +44,10 @@ class Reading(PlaceOfRuns):
         found = self._latest()
         return None if found is None else found[0]
 
+    def is_held(self) -> bool:
+        """Whether a rollback keeps every other run from being published."""
+        return self._pointer().hold
+
     def manifest(self, run_id: str) -> Manifest:
         """Return the manifest of a committed run, published or not.
 
