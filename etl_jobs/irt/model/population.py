@@ -40,6 +40,16 @@ class Population:
     deviation_error: float = 0.0
     shape: tuple[float, ...] = ()
 
+    def density(self, ability: ArrayLike) -> FloatArray:
+        """The probability density at these abilities, on the items' scale.
+
+        Example:
+            >>> Population("all", 1000, mean=0.5, deviation=2.0).density([0.5]).round(4).tolist()
+            [0.1995]
+        """
+        standard = (np.asarray(ability, np.float64) - self.mean) / self.deviation
+        return Shape(self.shape).density(standard) / self.deviation
+
     def grid(self, standard: Grid) -> Grid:
         """A grid of mean 0 and deviation 1, moved to where these persons are."""
         return Grid(self.mean + self.deviation * standard.nodes, standard.log_weights)

@@ -18,6 +18,8 @@ from scipy import special
 from etl_jobs.irt.model.priors import Normal
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from etl_jobs.irt.model.models import FloatArray
 
 # Hermite functions of degree 3, of skewness, up to 8. Those of 1 and 2 are location and width.
@@ -35,8 +37,8 @@ class Shape:
         coefficients: Of the Hermite functions, one for each degree from 3 on; none is normal.
 
     Example:
-        >>> Shape(()).log_density(np.array([0.0, 1.0])).tolist()
-        [0.0, -0.5]
+        >>> Shape(()).log_density(np.array([1.0, 2.0])).tolist()
+        [-0.5, -2.0]
     """
 
     coefficients: tuple[float, ...] = ()
@@ -50,6 +52,13 @@ class Shape:
         mean = float(mass @ points)
         deviation = float(np.sqrt(mass @ (points - mean) ** 2))
         return self._raw(mean + deviation * ability)
+
+    def density(self, ability: ArrayLike) -> FloatArray:
+        """The probability density at these abilities."""
+        points = np.linspace(-_SPAN, _SPAN, _NODES)
+        mass = np.exp(self.log_density(points)).sum() * (points[1] - points[0])
+        result: FloatArray = np.exp(self.log_density(np.asarray(ability, np.float64))) / mass
+        return result
 
     def log_weights(self, ability: FloatArray) -> FloatArray:
         """Logarithms of the masses at equally spaced abilities, which sum to 1."""
