@@ -11,7 +11,7 @@ import pytest
 from etl_jobs import irt
 
 NAMES = [irt.__name__] + [
-    f"{irt.__name__}.{each.name}" for each in pkgutil.iter_modules(irt.__path__)
+    each.name for each in pkgutil.walk_packages(irt.__path__, f"{irt.__name__}.")
 ]
 EXAMPLES = [
     example
@@ -19,6 +19,12 @@ EXAMPLES = [
     for example in doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name))
     if example.examples
 ]
+
+
+def test_the_examples_of_every_folder_are_among_them() -> None:
+    found = {example.name.split(".")[2] for example in EXAMPLES if example.name.count(".") > 2}
+
+    assert {"ability", "bank", "estimation", "memory", "model"} <= found
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)

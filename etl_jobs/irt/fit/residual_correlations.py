@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import matmul
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -10,11 +11,10 @@ from scipy import sparse
 
 from etl_jobs.irt.answers.spans import spans
 from etl_jobs.irt.bank.item_bank import places_of
+from etl_jobs.irt.estimation.strands import in_strands
 from etl_jobs.irt.fit.infit_outfit import abilities_of, chances
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from etl_jobs.irt.ability.abilities import Abilities
@@ -169,18 +169,23 @@ def _crossed(residuals: _Residuals, part: slice) -> _Crossed:
     return total
 
 
-def _products(residuals: Any, part: slice) -> Iterator[Any]:
+def _products(residuals: Any, part: slice) -> list[Any]:
     """The fields of `_Crossed`, dense or sparse as the residuals are."""
     answered, right, residual, squared = residuals
     some_answered, some_residual = answered[:, part].T, residual[:, part].T
-    yield some_answered @ answered
-    yield right[:, part].T @ answered
-    yield some_answered @ right
-    yield some_residual @ answered
-    yield some_answered @ residual
-    yield squared[:, part].T @ answered
-    yield some_answered @ squared
-    yield some_residual @ residual
+    return in_strands(
+        lambda pair: matmul(*pair),
+        [
+            (some_answered, answered),
+            (right[:, part].T, answered),
+            (some_answered, right),
+            (some_residual, answered),
+            (some_answered, residual),
+            (squared[:, part].T, answered),
+            (some_answered, squared),
+            (some_residual, residual),
+        ],
+    )
 
 
 def _correlations(sums: _Crossed, fewest_of_each: int) -> tuple[FloatArray, FloatArray]:
