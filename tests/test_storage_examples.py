@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gcp_accessor import publication, storage
-from gcp_accessor.publication import reading
+from gcp_accessor.publication import history, reading
 from gcp_accessor.storage import contents, downloads, models, objects, rows, uploads
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ EXAMPLES = [
     example
     for module in (
         *(storage, rows, contents, objects, uploads, downloads, models),
-        *(publication, reading),
+        *(publication, history, reading),
     )
     for example in doctest.DocTestFinder().find(module)
     if example.examples

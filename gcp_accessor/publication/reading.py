@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from base64 import b64encode
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
 from gcp_accessor.errors import CorruptRun
@@ -13,15 +14,15 @@ from gcp_accessor.publication.manifest import manifest_from_json
 from gcp_accessor.publication.names import check_run_id
 from gcp_accessor.publication.pins import pin_names, read_pin
 from gcp_accessor.publication.place import PlaceOfRuns, list_runs, sha256
+from gcp_accessor.publication.tables import joined, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from gcp_accessor.publication.manifest import Manifest, PublishedFile
     from gcp_accessor.tabular import As
 
 _BLOCK = 1 << 20
-_TABLES = (".parquet", ".csv.gz")
 
 
 class Published(NamedTuple):
@@ -171,7 +172,7 @@ class Reading(PlaceOfRuns):
         self, manifest: Manifest, name: str | None, as_: As | Literal["infer"]
     ) -> Published:
         if name is None:
-            files = _table_of(manifest)
+            files = table_of(manifest)
             as_ = "dataframe" if as_ == "infer" else as_
         else:
             files = [file for file in manifest.files if name in (file.name, file.table_name)]
@@ -179,7 +180,7 @@ class Reading(PlaceOfRuns):
                 # Which says what there is.
                 manifest.file(name)
         parts = [self._content(manifest, file, as_) for file in files]
-        return Published(parts[0] if len(parts) == 1 else _joined(parts, files), manifest)
+        return Published(parts[0] if len(parts) == 1 else joined(parts, files), manifest)
 
     def _content(self, manifest: Manifest, file: PublishedFile, as_: As | Literal["infer"]) -> Any:
         from gcp_accessor import tabular
@@ -190,10 +191,10 @@ class Reading(PlaceOfRuns):
             types = None
             if form is not None and form.startswith("csv") and as_ in ("dataframe", "arrow"):
                 # CSV does not say that "007" is a text; the manifest does.
-                [header, *_] = next(tabular.blocks(content, form, "rows", where=uri))
+                first = next(tabular.blocks(content, form, "rows", where=uri), [])
                 content.seek(0)
                 stated = manifest.column_types()
-                types = {name: stated[name] for name in header if name in stated}
+                types = {name: stated[name] for name in chain(*first[:1]) if name in stated}
             return tabular.read(content, form, as_, where=uri, types=types)
 
     def _uri_of(self, file: PublishedFile) -> str:
@@ -281,45 +282,3 @@ def _checked(content: BinaryIO) -> tuple[int, str]:
         running.update(block)
         size += len(block)
     return size, b64encode(running.digest()).decode()
-
-
-def _table_of(manifest: Manifest) -> list[PublishedFile]:
-    """Return the files that hold the run's table.
-
-    Raises:
-        ValueError: it has none, or several.
-    """
-    for ending in _TABLES:
-        files = [file for file in manifest.files if file.name.endswith(ending)]
-        names = sorted({file.table_name for file in files})
-        if len(names) == 1:
-            return files
-        if names:
-            raise ValueError(
-                f"run {manifest.run_id} has the tables {', '.join(names)}; name one of them"
-            )
-    there = ", ".join(file.name for file in manifest.files) or "none"
-    raise ValueError(f"run {manifest.run_id} has no table; its files are: {there}")
-
-
-def _joined(parts: Sequence[Any], files: Sequence[PublishedFile]) -> Any:
-    """Return the rows of one table that several tasks wrote, in the order of the tasks."""
-    first = parts[0]
-    if type(first).__name__ == "Table":
-        import pyarrow
-
-        return pyarrow.concat_tables(parts)
-    if type(first).__name__ == "DataFrame":
-        import pandas
-
-        return pandas.concat(parts, ignore_index=True)
-    if isinstance(first, list):
-        # Rows of CSV begin with the header, in every part.
-        skipped = 1 if files[0].name.removesuffix(".gz").endswith(".csv") else 0
-        is_rows = bool(first) and isinstance(first[0], list)
-        skipped = skipped if is_rows else 0
-        return [*first, *(row for part in parts[1:] for row in part[skipped:])]
-    raise ValueError(
-        f"{len(files)} tasks wrote parts of {files[0].table_name!r}, which do not make one "
-        f"{type(first).__name__}; read each of them with open()"
-    )
