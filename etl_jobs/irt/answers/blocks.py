@@ -134,7 +134,8 @@ class DenseBlock:
         """Weights (nodes, patterns) summed over wrong and right, shape (items, 2, nodes)."""
         total = np.empty((len(self.right), 2, len(weight)))
         total[:, 1] = self.right.astype(weight.dtype) @ weight.T
-        total[:, 0] = weight.sum(axis=1, dtype=np.float64)
+        # A product is several times as fast as a sum along rows.
+        total[:, 0] = weight @ np.ones(weight.shape[1], weight.dtype)
         if self.gaps.size:
             total[self.gaps, 0] = self.answered.astype(weight.dtype) @ weight.T
         total[:, 0] -= total[:, 1]

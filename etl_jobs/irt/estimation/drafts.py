@@ -81,10 +81,12 @@ def drafts_of(
     if answers < _MANY_ANSWERS or tolerance < _FINEST_STEP:
         return [Draft([replace(group, brief=True) for group in groups], coarser, tolerance)]
     single = InMemory(groups[0].blocks, np.float32, np.float32, brief=True)
-    if isinstance(groups[0].blocks[0], SparseBlock):
+    finer = grid.coarser(times=_SPARSE) or coarser
+    tables = items.tables(finer.nodes)
+    # Asymptotes move on the way, and bend curves as none did where the search began.
+    if isinstance(groups[0].blocks[0], SparseBlock) and tables.is_straight:
         # Interpolated sums cost no more on a grid that is nearly as fine.
-        coarser = grid.coarser(times=_SPARSE) or coarser
-        single = replace(single, few=FewNodes.of(items.tables(coarser.nodes), coarser))
+        coarser, single = finer, replace(single, few=FewNodes.of(tables, finer))
     quick = [replace(single, blocks=group.blocks, threads=group.threads) for group in groups]
     drafts = [Draft(quick, coarser, _STEPS_LEFT * tolerance, COARSE_ROUNDING)]
     if answers >= _ENOUGH_ANSWERS:

@@ -27,6 +27,7 @@ _FEWEST_PERSONS = 1e-3
 _ENOUGH_ITEMS = 400
 # What interpolation may be wrong by, as a share of what there is.
 _ROUGHLY = 1e-7
+_ROUNDING = 1e-13
 
 
 class FewNodes(NamedTuple):
@@ -56,7 +57,8 @@ class FewNodes(NamedTuple):
         with one_thread():
             triangle, order = qr(table, mode="r", pivoting=True, check_finite=False)
         size = np.abs(np.diagonal(triangle))
-        few = max(int(np.count_nonzero(size > _ROUGHLY * size[2])), 2)
+        # Curves that are no more than lines leave rounding.
+        few = max(int(np.count_nonzero(size > max(_ROUGHLY * size[2], _ROUNDING * size[0]))), 2)
         spread = np.empty((few, len(order)))
         spread[:, order] = np.linalg.solve(triangle[:few, :few], triangle[:few])
         chosen = order[:few]
