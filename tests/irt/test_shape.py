@@ -177,3 +177,16 @@ def test_a_shape_is_refused_where_the_scale_is_not_the_persons() -> None:
     found = irt.calibrate(responses, population="any shape")
     with pytest.raises(ValueError, match="M2 is for persons whose distribution is normal"):
         irt.model_fit(found, responses)
+
+
+def test_a_search_that_is_cut_short_says_so_and_keeps_to_its_iterations() -> None:
+    answers, _, _, _ = simulate("skewed", 500, 10, seed=1)
+    responses = irt.Responses.from_dense(answers)
+
+    found = irt.calibrate(responses, population="any shape", max_iterations=12, on_failure="return")
+
+    assert not found.converged
+    # The look at the finer grid comes on top.
+    assert found.iterations <= 16
+    with pytest.raises(irt.NotConverged, match="not converged after"):
+        irt.calibrate(responses, population="any shape", max_iterations=12)

@@ -62,9 +62,13 @@ def search_with_shape(
         drafts: What to climb before the first search for the items.
     """
     begin, passes, first_climbs = point, 0, drafts
+    last: _Shaped | None = None
 
     def at(coefficients: FloatArray) -> _Shaped:
-        nonlocal begin, passes, first_climbs
+        nonlocal begin, passes, first_climbs, last
+        if last is not None and passes >= max_passes:
+            # No step is worth taking that nothing is left to look at.
+            return replace(last, height=-np.inf)
         shape = Shape(tuple(coefficients[0].tolist()))
         maximum = search(
             replace(objective, grid=objective.grid.shaped(shape)),
@@ -79,13 +83,14 @@ def search_with_shape(
         slopes = shape.slopes(grid.nodes)
         information = mass.sum() * (slopes * np.exp(grid.log_weights)) @ slopes.T
         belief = np.eye(COEFFICIENTS) / _DEVIATION**2
-        return _Shaped(
+        last = _Shaped(
             height=maximum.finer.height - 0.5 * float((coefficients**2).sum()) / _DEVIATION**2,
             score=(slopes @ mass - belief @ coefficients[0])[np.newaxis],
             information=(information + belief)[np.newaxis],
             joint=np.empty((0, 1, COEFFICIENTS)),
             maximum=maximum,
         )
+        return last
 
     end = climb(
         at,
