@@ -33,10 +33,10 @@ def heard() -> Iterator[None]:
     A signal that the process was started to ignore stays ignored. Outside of the main thread,
     which alone hears signals, nothing changes.
     """
-    _told.clear()
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    _told.clear()
     before = {which: signal.getsignal(which) for which in _RAISED}
     heeded = [which for which, handler in before.items() if handler != signal.SIG_IGN]
     for which in heeded:
@@ -46,6 +46,7 @@ def heard() -> Iterator[None]:
     finally:
         for which in heeded:
             signal.signal(which, before[which])
+        _told.clear()
 
 
 def told() -> signal.Signals | None:

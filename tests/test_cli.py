@@ -142,7 +142,9 @@ def test_list_names_every_job_with_what_it_is(capsys: pytest.CaptureFixture[str]
     names = [line.split()[0] for line in lines if not line.startswith(" ")]
     assert names == [
         *("abilities/students", "answers/latest", "answers/rejected", "dif/mantel_haenszel"),
-        *("features/items", "features/student_subjects", "features/students", "calibrate"),
+        *("features/items", "features/student_subjects", "features/students"),
+        *("monitor/accuracy", "monitor/calibration", "monitor/drift", "monitor/predictions"),
+        *("calibrate", "monitor"),
     ]
     assert max(map(len, lines)) <= 100
     columns = {len(line) - len(line.lstrip()) for line in lines if line.startswith(" ")}

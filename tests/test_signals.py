@@ -7,13 +7,22 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
 
 import pytest
 
 from etl_jobs.cli import main
 from etl_jobs.errors import Terminated
 from etl_jobs.stopping import heard, heed, told
+from gcp_accessor.backends.duckdb.warehouse import DuckDBWarehouse
+from tests.counting import Counting
+from tests.stand_ins.bigquery import BigQueryStandIn, Job
+
+if TYPE_CHECKING:
+    from gcp_accessor import CloudStorageAccessor
 
 ROOT = Path(__file__).resolve().parent.parent
 LSAT6 = f"raw.answers={ROOT / 'examples' / 'lsat6.csv.gz'}"
@@ -99,3 +108,44 @@ def test_a_signal_that_a_shell_had_it_ignore_stays_ignored(tmp_path: Path) -> No
     ended = stopped(signal.SIGINT, ignored, tmp_path)
 
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("by", "cancelled"), [(signal.SIGTERM, False), (signal.SIGINT, True)])
+def test_sigterm_leaves_the_query_to_the_next_attempt_and_ctrl_c_cancels_it(
+    by: signal.Signals,
+    cancelled: bool,
+    google_store: CloudStorageAccessor,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CLOUD_RUN_EXECUTION", "night-1")
+    with (
+        BigQueryStandIn(DuckDBWarehouse(tmp_path)) as service,
+        service.accessor(dataset="exams") as warehouse,
+    ):
+        warehouse.create_dataset("exams")
+        counting = Counting(warehouse, google_store, tmp_path / "jobs")
+        counting.run()
+        service.job_seconds = 2.0
+
+        def queries() -> list[Job]:
+            jobs = list(service.jobs.values())
+            return [job for job in jobs if "7 + COUNT" in str(job.configuration)]
+
+        def signal_a_query() -> None:
+            while not queries():
+                time.sleep(0.05)
+            os.kill(os.getpid(), by)
+
+        watch = Thread(target=signal_a_query)
+        watch.start()
+        with heard(), pytest.raises((Terminated, KeyboardInterrupt)):
+            counting.run(count="7 + COUNT(*)")
+        watch.join()
+        asked = any(path.endswith("/cancel") for path in service.requests)
+        service.job_seconds = 0.0
+        again = counting.run(count="7 + COUNT(*)")
+
+        assert asked is cancelled
+        assert len(queries()) == (2 if cancelled else 1)
+        assert again.state == "published"

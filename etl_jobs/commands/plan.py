@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from etl_jobs.job import Job
     from etl_jobs.run.preview import Preview, QueryCost
 
-SUMMARY = "what a job needs, in order, with its parameters; in a place, what would be done there"
+SUMMARY = "what a job needs, in order; in a place, what would be done there"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
