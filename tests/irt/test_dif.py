@@ -184,6 +184,11 @@ def test_columns_of_another_length_or_kind_are_refused() -> None:
         irt.mantel_haenszel(responses, focal, matching=[1, 2])
     with pytest.raises(ValueError, match="'total'"):
         irt.mantel_haenszel(responses, focal, matching="total")
+    with pytest.raises(ValueError, match="matching of person 3 is nan"):
+        irt.mantel_haenszel(responses, focal, matching=np.where(np.arange(50) == 3, np.nan, 1.0))
+    for everybody in (focal | True, focal & False):
+        with pytest.raises(ValueError, match="takes two"):
+            irt.mantel_haenszel(responses, everybody)
     with pytest.raises(ValueError, match="takes two"):
         irt.likelihood_ratio(responses, np.zeros(50))
     with pytest.raises(ValueError, match="item q9 is none"):

@@ -146,6 +146,31 @@ def test_two_calibrations_of_different_persons_meet_on_one_scale() -> None:
     assert np.sqrt(np.mean((moved.intercept - level[10:]) ** 2)) < 0.12
 
 
+def test_the_persons_of_a_link_may_be_said_as_for_abilities() -> None:
+    # Where the curves differ the link depends on where the persons are.
+    here, there = irt.Normal(1.0, 0.7), irt.Normal(-0.5, 1.2)
+    group = irt.Population("b", 100, 1.0, 0.7)
+    nodes = np.linspace(-8, 8, 61)
+
+    def grid(persons: irt.Normal) -> Grid:
+        log_weights = -(nodes**2) / 2
+        log_weights -= np.log(np.exp(log_weights).sum())
+        return Grid(persons.mean + persons.deviation * nodes, log_weights)
+
+    usual = irt.link(published(FORM_X), published(FORM_Y))
+    said = irt.link(published(FORM_X), published(FORM_Y), new_persons=here, old_persons=there)
+    of_group = irt.link(published(FORM_X), published(FORM_Y), new_persons=group, old_persons=there)
+    by_grid = irt.link(
+        published(FORM_X), published(FORM_Y), new_persons=grid(here), old_persons=grid(there)
+    )
+
+    assert abs(said.slope - usual.slope) > 1e-3
+    assert (said.slope, said.intercept) == pytest.approx((by_grid.slope, by_grid.intercept))
+    assert (of_group.slope, of_group.intercept) == (said.slope, said.intercept)
+    with pytest.raises(TypeError, match=r"expected Normal\(mean, deviation\)"):
+        irt.link(published(FORM_X), published(FORM_Y), new_persons=(0, 1))  # type: ignore[arg-type]
+
+
 def test_chosen_items_alone_carry_the_link() -> None:
     old = irt.ItemBank.of(list("abcd"), [1.0, 1.2, 0.8, 1.0], [0.0, 0.5, -0.5, 1.0])
     changed = irt.ItemBank.of(list("abcd"), [1.0, 1.2, 0.8, 2.0], [0.0, 0.5, -0.5, -3.0])

@@ -63,6 +63,12 @@ class Abilities:
             return spread / (spread + noise)
         return 1 - noise / spread if spread else float("nan")
 
+    def __repr__(self) -> str:
+        return (
+            f"<Abilities: {self.method}, persons: {len(self.persons):,}, "
+            f"reliability: {self.reliability:.3f}>"
+        )
+
 
 def estimate_abilities(
     items: Items,
@@ -106,8 +112,8 @@ def estimate_abilities(
         raise ValueError(
             f"method is {method!r}; expected one of {', '.join(get_args(AbilityMethod))}"
         )
-    if not 0 < bound < np.inf:
-        raise ValueError(f"bound is {bound}; expected a positive number")
+    if not isinstance(bound, (int, float, np.number)) or not 0 < bound < np.inf:
+        raise ValueError(f"bound is {bound!r}; expected a positive number")
     # ML and WLE go by the answers alone, whoever the persons are.
     believed = persons_of(items, persons) if method in ("EAP", "MAP") else STANDARD_NORMAL
     scale = Scale(items, responses, believed)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from etl_jobs.irt.bank.item_bank import Items, tables_of
+from etl_jobs.irt.bank.item_bank import Items, check_items, tables_of
 from etl_jobs.irt.bank.scale import persons_of, spread_grid
 
 if TYPE_CHECKING:
@@ -45,6 +46,13 @@ class Belief:
     def standard_error(self) -> float:
         """The standard deviation."""
         return float(np.sqrt(np.exp(self.log_weights) @ (self.nodes - self.ability) ** 2))
+
+    def __repr__(self) -> str:
+        return (
+            # Adding 0 makes -0.0 what it is.
+            f"<Belief: ability {round(self.ability, 3) + 0.0:.3f} ± {self.standard_error:.3f}, "
+            f"answers: {self.answers:,}>"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The belief in three values that JSON carries, some 2.6 kB; `from_dict` reads them."""
@@ -93,6 +101,7 @@ class OnlineAbility:
             discrimination of 1.
 
     Raises:
+        TypeError: The items are none.
         ValueError: The nodes are fewer than 3, or the calibration has several groups and
             `persons` does not say which.
 
@@ -113,10 +122,14 @@ class OnlineAbility:
         persons: Normal | Population | None = None,
         nodes: int = _NODES,
     ) -> None:
+        check_items(items)
         self._items = items
         self._place = {label: place for place, label in enumerate(items.items.tolist())}
         grid = spread_grid(persons_of(items, persons), nodes)
         self._start = Belief(grid.nodes, grid.log_weights, 0)
+
+    def __repr__(self) -> str:
+        return f"<OnlineAbility: items: {len(self._place):,}, nodes: {len(self._start.nodes)}>"
 
     def start(self) -> Belief:
         """What is known of a student who has not answered yet."""
@@ -148,7 +161,12 @@ class OnlineAbility:
         return float(np.exp(student.log_weights) @ self._tables(student, item).probability[0])
 
     def _tables(self, student: Belief, item: object) -> ItemTables:
-        place = self._place.get(item)
+        if not isinstance(student, Belief):
+            raise TypeError(
+                f"student is of type {type(student).__name__}; expected the Belief that start(), "
+                "update() or Belief.from_dict(state) gives"
+            )
+        place = self._place.get(item) if isinstance(item, Hashable) else None
         if place is None:
             raise ValueError(f"item {item!s} is not calibrated")
         return tables_of(self._items, student.nodes, np.array([place], np.int64))

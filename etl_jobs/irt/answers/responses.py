@@ -169,6 +169,12 @@ class Responses:
         """The person of each answer, an index into `persons`, shape (answers,)."""
         return np.repeat(np.arange(len(self.persons)), self.answers_per_person())
 
+    def __repr__(self) -> str:
+        return (
+            f"<Responses: persons: {len(self.persons):,}, items: {len(self.items):,}, "
+            f"answers: {self.answers:,}>"
+        )
+
     def _outcomes_per_item(self) -> NDArray[np.int64]:
         """How many persons answered each item wrong and right, shape (items, 2)."""
         outcomes = self._outcomes

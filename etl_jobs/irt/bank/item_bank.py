@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from etl_jobs.irt.model.population import Population
 
 
+_PARAMETERS = ("discrimination", "intercept", "lower", "upper")
+
+
 class Items(Protocol):
     """Items with known parameters: a `Calibration`, or an `ItemBank` read from elsewhere.
 
@@ -79,7 +82,7 @@ class ItemBank:
     def __post_init__(self) -> None:
         if self.items.ndim != 1 or len(set(self.items.tolist())) != len(self.items):
             raise ValueError("item labels are expected as one column of distinct values")
-        for name in ("discrimination", "intercept", "lower", "upper"):
+        for name in _PARAMETERS:
             column = getattr(self, name)
             if column.shape != self.items.shape:
                 raise ValueError(
@@ -128,7 +131,12 @@ class ItemBank:
 
     @classmethod
     def copy_of(cls, items: Items) -> Self:
-        """The bank of other items, a calibration's for instance, without what else it holds."""
+        """The bank of other items, a calibration's for instance, without what else it holds.
+
+        Raises:
+            TypeError: They are no items.
+        """
+        check_items(items)
         return cls.of(
             items.items,
             items.discrimination,
@@ -143,6 +151,25 @@ class ItemBank:
     def difficulty(self) -> FloatArray:
         """The ability half-way between the asymptotes, b = -d / a, shape (items,)."""
         return difficulty(self.discrimination, self.intercept)
+
+    def __repr__(self) -> str:
+        known = "" if self.covariance is None else ", with covariances"
+        return f"<ItemBank: items: {len(self.items):,}{known}>"
+
+
+def check_items(items: object) -> None:
+    """Refuse what has no item parameters, saying how to come by some.
+
+    Raises:
+        TypeError: It is something else, such as a table or an estimator.
+    """
+    if not all(hasattr(items, name) for name in ("items", *_PARAMETERS)):
+        hint = "; an ItemResponseModel keeps its items as calibration_"
+        raise TypeError(
+            f"items are of type {type(items).__name__}; expected a Calibration, or an ItemBank "
+            "made with ItemBank.of(labels, discrimination, intercept)"
+            f"{hint if hasattr(items, 'get_params') else ''}"
+        )
 
 
 def tables_of(items: Items, ability: FloatArray, chosen: NDArray[np.int64]) -> ItemTables:
@@ -161,8 +188,9 @@ def places_of(items: Items, responses: Responses) -> NDArray[np.int64]:
 
     Raises:
         ValueError: An answered item is not among them; the message names it.
-        TypeError: `responses` are no `Responses`.
+        TypeError: `responses` are no `Responses`, or `items` no items.
     """
+    check_items(items)
     check_responses(responses)
     if np.array_equal(items.items, responses.items):
         return np.arange(len(responses.items))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from etl_jobs.irt.bank.item_bank import ItemBank, Items, tables_of
+from etl_jobs.irt.bank.item_bank import ItemBank, Items, check_items, tables_of
+from etl_jobs.irt.bank.scale import persons_of, spread_grid
 from etl_jobs.irt.model.quadrature import Grid
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from etl_jobs.irt.answers.responses import Labels
     from etl_jobs.irt.model.models import FloatArray
+    from etl_jobs.irt.model.population import Population
+    from etl_jobs.irt.model.priors import Normal
 
 LinkMethod = Literal["stocking-lord", "haebara", "mean-sigma", "mean-mean"]
 
@@ -95,8 +98,8 @@ def link(
     *,
     method: LinkMethod = "stocking-lord",
     common: ArrayLike | None = None,
-    new_persons: Grid | None = None,
-    old_persons: Grid | None = None,
+    new_persons: Grid | Normal | Population | None = None,
+    old_persons: Grid | Normal | Population | None = None,
 ) -> Link:
     """What puts new items and their persons on the scale of old ones.
 
@@ -108,7 +111,8 @@ def link(
             "mean-sigma" and "mean-mean" match the means of difficulties, and their deviations
             or the mean discriminations: quick, and at the mercy of a single extreme item.
         common: The labels to go by; all items that both have without it.
-        new_persons: Abilities on the new scale, and how many persons are at each; standard
+        new_persons: The persons of the new scale: Normal(mean, deviation), one of
+            calibration.populations, or abilities and how many persons are at each. Standard
             normal without it.
         old_persons: The same on the old scale.
 
@@ -137,8 +141,8 @@ def link(
         old,
         here,
         there,
-        Grid.standard_normal(_NODES, _SPAN) if new_persons is None else new_persons,
-        Grid.standard_normal(_NODES, _SPAN) if old_persons is None else old_persons,
+        _grid_of(new, new_persons),
+        _grid_of(old, old_persons),
         "stocking-lord" if method == "stocking-lord" else "haebara",
     )
     end = start
@@ -157,16 +161,26 @@ def link(
     return Link(float(np.exp(end[0])), float(end[1]), method, labels, float(left @ left))
 
 
+def _grid_of(items: Items, persons: Grid | Normal | Population | None) -> Grid:
+    if persons is None:
+        return Grid.standard_normal(_NODES, _SPAN)
+    if isinstance(persons, Grid):
+        return persons
+    return spread_grid(persons_of(items, persons), _NODES)
+
+
 def _common(
     new: Items, old: Items, wanted: ArrayLike | None
 ) -> tuple[Labels, NDArray[np.int64], NDArray[np.int64]]:
     """The common items' labels, and their places among the new and among the old."""
+    check_items(new)
+    check_items(old)
     places = {label: place for place, label in enumerate(old.items.tolist())}
     here = {label: place for place, label in enumerate(new.items.tolist())}
     if wanted is None:
         labels = [label for label in here if label in places]
     else:
-        labels = np.asarray(wanted).tolist()
+        labels = np.atleast_1d(np.asarray(wanted)).tolist()
         strange = [label for label in labels if label not in here or label not in places]
         if strange:
             raise ValueError(f"item {strange[0]!s} is not in both ({len(strange)} such)")

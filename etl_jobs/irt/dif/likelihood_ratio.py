@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import chdtrc
 
-from etl_jobs.irt.answers.responses import Responses
+from etl_jobs.irt.answers.responses import Responses, check_responses
 from etl_jobs.irt.estimation.calibrate import calibrate
 
 if TYPE_CHECKING:
@@ -72,9 +72,11 @@ def likelihood_ratio(
             near to chi-squared when there are many answers.
 
     Raises:
+        TypeError: `responses` are no `Responses`.
         ValueError: There are not two groups, or an item to try is none of the responses'.
         CalibrationError: A calibration failed.
     """
+    check_responses(responses)
     labels, group = np.unique(np.asarray(groups), return_inverse=True)
     if len(labels) < 2:
         raise ValueError(f"there is {len(labels)} group; differential functioning takes two")
@@ -113,7 +115,7 @@ def _places(responses: Responses, items: ArrayLike | None) -> NDArray[np.int64]:
     if items is None:
         return np.arange(len(responses.items))
     index = {label: place for place, label in enumerate(responses.items.tolist())}
-    wanted = np.asarray(items).tolist()
+    wanted = np.atleast_1d(np.asarray(items)).tolist()
     strange = [label for label in wanted if label not in index]
     if strange:
         raise ValueError(f"item {strange[0]!s} is none of the responses' ({len(strange)} such)")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.special import chdtrc
 
+from etl_jobs.irt.answers.responses import check_responses
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -69,14 +71,32 @@ def mantel_haenszel(
             level for each person, shape (persons,): a decile of ability, for instance.
 
     Raises:
-        ValueError: A column is not one value for each person, or the matching is unknown.
+        TypeError: `responses` are no `Responses`.
+        ValueError: A column is not one value for each person, all persons are of one group, or
+            the matching is unknown or missing for somebody.
+
+    Example:
+        >>> import numpy as np
+        >>> from etl_jobs.irt import Responses, mantel_haenszel
+        >>> right = np.random.default_rng(1).random((4000, 6)) < 0.6
+        >>> country = np.repeat(["fi", "se"], 2000)
+        >>> right[country == "se", 2] &= np.arange(2000) % 2 == 0
+        >>> found = mantel_haenszel(Responses.from_dense(right), country == "se")
+        >>> found.ets_class.tolist()
+        ['A', 'A', 'C', 'A', 'A', 'A']
     """
+    check_responses(responses)
     is_focal = np.asarray(focal)
     persons = len(responses.persons)
     if is_focal.shape != (persons,) or is_focal.dtype != np.bool_:
         raise ValueError(
             f"focal has shape {is_focal.shape} and holds {is_focal.dtype}; expected True or "
-            f"False for each of the {persons} persons"
+            f"False for each of the {persons} persons, as groups == 'focal' gives of labels"
+        )
+    if persons and is_focal.all() == is_focal.any():
+        raise ValueError(
+            f"all {persons} persons are of the {'focal' if is_focal[0] else 'reference'} group; "
+            "differential functioning takes two"
         )
     person = responses.person_of_answer()
     level = _levels(responses, person, matching)
@@ -102,6 +122,12 @@ def _levels(
             raise ValueError(
                 f"matching has shape {levels.shape}; expected a level for each of the {persons} "
                 "persons"
+            )
+        unknown = np.flatnonzero(np.isnan(levels)) if levels.dtype.kind == "f" else levels[:0]
+        if unknown.size:
+            raise ValueError(
+                f"matching of person {responses.persons[unknown[0]]!s} is {levels[unknown[0]]} "
+                f"({unknown.size} such persons); leave them out"
             )
         return np.unique(levels, return_inverse=True)[1][person]
     if matching not in ("score", "rest score"):

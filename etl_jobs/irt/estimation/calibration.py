@@ -131,6 +131,14 @@ class Calibration:
         """Standard errors of the upper asymptotes, in the same way."""
         return self._asymptote_error(3)
 
+    def __repr__(self) -> str:
+        flagged = sum(map(bool, self.flags))
+        return (
+            f"<Calibration: {self.model}, items: {len(self.items):,} ({flagged:,} flagged), "
+            f"persons: {self.persons:,}, log-likelihood: {self.log_likelihood:.3f}, "
+            f"{'converged' if self.converged else 'NOT converged'}>"
+        )
+
     def _asymptote_error(self, column: int) -> FloatArray:
         if self.covariance.shape[1] <= column:
             return np.zeros(len(self.items))

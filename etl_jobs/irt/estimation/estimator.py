@@ -202,6 +202,12 @@ class ItemResponseModel:
                     f"columns is {self.columns!r}, for a frame with a row for each answer; X is "
                     f"{type(X).__name__}"
                 )
+            missing = [name for name in self.columns if name not in X.columns]
+            if missing:
+                raise ValueError(
+                    f"the frame has no column {missing[0]!r}; it has "
+                    f"{', '.join(map(repr, X.columns)):.200}"
+                )
             person, item, correct = self.columns
             return Responses.from_long(
                 np.asarray(X[person]), np.asarray(X[item]), _numbers(X[correct])
@@ -228,6 +234,12 @@ def _is_frame(X: Any) -> bool:  # noqa: N803
 def _numbers(values: Any) -> Any:
     """A frame's or a column's values, its own kind of missing as NaN."""
     if hasattr(values, "iloc"):
-        # pandas has missing values that numpy does not know.
-        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+        try:
+            # pandas has missing values that numpy does not know.
+            return values.to_numpy(dtype=np.float64, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"the frame holds something else than 1, 0 and missing values: {error}; with a "
+                "row for each answer, name its columns: columns=(person, item, correct)"
+            ) from error
     return np.asarray(values)

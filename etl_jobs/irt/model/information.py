@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from etl_jobs.irt.model.models import FloatArray, item_tables, probability
+from etl_jobs.irt.model.models import FloatArray, probability
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -45,7 +45,7 @@ def item_information(calibration: Items, ability: ArrayLike) -> FloatArray:
     """
     slope = calibration.discrimination[:, np.newaxis]
     lower, upper = calibration.lower[:, np.newaxis], calibration.upper[:, np.newaxis]
-    curve = item_tables(ability, calibration.discrimination, calibration.intercept).probability
+    curve = probability(ability, calibration.discrimination, calibration.intercept)
     # Of the curve between the asymptotes; what they take off it is a share, at most 1.
     full: FloatArray = slope**2 * curve * (1 - curve)
     right = lower + (upper - lower) * curve
