@@ -178,12 +178,14 @@ def test_linear_algebra_has_its_threads_back_when_the_last_has_left() -> None:
 
 @pytest.mark.parametrize("share", [0.1, 0.7], ids=["shrinking", "creeping"])
 def test_a_climb_believes_what_shrinking_steps_foretell(share: float) -> None:
-    # The information is too large, so that each step goes but a part of the way.
-    def evaluate(point: np.ndarray) -> Slope:
-        information = np.tile(np.eye(2) / (1 - share), (3, 1, 1))
-        return Slope(-float((point**2).sum()) / 2, -point, information, np.empty((0, 3, 2)))
+    # The information is too large, here more and there less: steps go but a part of the way.
+    shares = np.linspace(0.5, 1.0, 40).reshape(20, 2) * share
 
-    start = np.ones((3, 2)) * [1.0, -0.5]
+    def evaluate(point: np.ndarray) -> Slope:
+        information = np.eye(2) / (1 - shares[:, :, np.newaxis])
+        return Slope(-float((point**2).sum()) / 2, -point, information, np.empty((0, 20, 2)))
+
+    start = np.random.default_rng(2).normal(0.0, 0.1, (20, 2))
     told = climb(evaluate, start, tolerance=1e-6, max_evaluations=100)
     foretold = climb(evaluate, start, tolerance=1e-6, max_evaluations=100, judged="step after it")
 
