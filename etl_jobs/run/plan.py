@@ -214,6 +214,8 @@ class Walk:
                 "read_at": read_at and read_at.isoformat(),
             }
         )
+        # Whoever looked before the mark may have seen a run that was just being collected.
+        manifest = manifest and run.committed()
         read_at = moment_of(started.facts, read_at)
         questions = Questions(
             job.name,
