@@ -44,8 +44,16 @@ def measured(outcomes: Iterable[Outcome], plan: Sequence[Job], place: Place) -> 
             block = stack.enter_context(metrics.job(job.name))
             try:
                 outcome = next(waiting, None)
+                if outcome is None or outcome.run_id is None:
+                    # The job was not run here, so there is nothing to say of it.
+                    stack.pop_all()
+                else:
+                    with _never_failing(job.name):
+                        _add(block, "rows_in", _rows_in(job, outcome, rows))
+                        _add_outcome(block, outcome)
+                        _add_state(block, job.name, place)
             except (KeyboardInterrupt, Terminated):
-                # A run that was stopped has neither succeeded nor failed.
+                # What was stopped has neither succeeded nor failed.
                 stack.pop_all()
                 raise
             except Exception as error:
@@ -53,14 +61,6 @@ def measured(outcomes: Iterable[Outcome], plan: Sequence[Job], place: Place) -> 
                     _add(block, "contract_violations", _violations(error))
                     _add_state(block, job.name, place)
                 raise
-            if outcome is None or outcome.run_id is None:
-                # The job was not run here, so there is nothing to say of it.
-                stack.pop_all()
-            else:
-                with _never_failing(job.name):
-                    _add(block, "rows_in", _rows_in(job, outcome, rows))
-                    _add_outcome(block, outcome)
-                    _add_state(block, job.name, place)
         if outcome is None:
             return
         if job.output and outcome.manifest is not None:
