@@ -42,6 +42,25 @@ def load_answers(warehouse: BigQueryAccessor, responses: Responses) -> None:
     warehouse.load(pa.table(answers), "answers_latest")
 
 
+def load_items(warehouse: BigQueryAccessor, bank: ItemBank, persons: Normal) -> None:
+    items = len(bank.items)
+    parameters = {
+        "as_of": [DAY] * items,
+        "item_id": bank.items,
+        "discrimination": bank.discrimination,
+        "intercept": bank.intercept,
+        "lower_asymptote": bank.lower,
+        "upper_asymptote": bank.upper,
+        "is_anchor": [False] * items,
+        "population_mean": [persons.mean] * items,
+        "population_deviation": [persons.deviation] * items,
+        "flags": [""] * items,
+    }
+    there = [column.name for column in ITEM_PARAMETERS.columns]
+    assert list(parameters) == there[: len(parameters)]
+    warehouse.load(pa.table(parameters), "item_parameters")
+
+
 def simulated(persons: int, bank: ItemBank, share: float, seed: int) -> Responses:
     draw = np.random.default_rng(seed)
     items = len(bank.items)
@@ -70,21 +89,7 @@ def test_abilities_in_sql_are_those_in_memory(persons: Normal, warehouse: BigQue
     bank = bank_of(30, seed=1)
     responses = simulated(300, bank, 0.6, seed=2)
     expected = estimate_abilities(bank, responses, persons=persons)
-    parameters = {
-        "as_of": [DAY] * 30,
-        "item_id": bank.items,
-        "discrimination": bank.discrimination,
-        "intercept": bank.intercept,
-        "lower_asymptote": bank.lower,
-        "upper_asymptote": bank.upper,
-        "is_anchor": [False] * 30,
-        "population_mean": [persons.mean] * 30,
-        "population_deviation": [persons.deviation] * 30,
-        "flags": [""] * 30,
-    }
-    there = [column.name for column in ITEM_PARAMETERS.columns]
-    assert list(parameters) == there[: len(parameters)]
-    warehouse.load(pa.table(parameters), "item_parameters")
+    load_items(warehouse, bank, persons)
     load_answers(warehouse, responses)
 
     sql = widened(QUERIES["abilities/students"].sql, 61)
@@ -98,6 +103,32 @@ def test_abilities_in_sql_are_those_in_memory(persons: Normal, warehouse: BigQue
         ("ability_error", expected.standard_error),
     ):
         np.testing.assert_allclose(rows[name].to_numpy(), value[answered], rtol=0, atol=1e-9)
+
+
+def test_hundreds_of_answers_all_alike_are_placed_as_in_memory(
+    warehouse: BigQueryAccessor,
+) -> None:
+    # Likelihoods of so many answers are far below the smallest number there is; a 2PL item lets
+    # nobody be lucky, so that the unlikely ones are not saved by an asymptote.
+    draw = np.random.default_rng(7)
+    labels = np.array([f"q{number:03}" for number in range(400)])
+    bank = ItemBank.of(labels, draw.lognormal(0.3, 0.3, 400), draw.normal(0, 1.5, 400))
+    rows = np.stack((np.ones(400), np.zeros(400), np.arange(400) % 2))
+    students = ["all right", "all wrong", "every other one"]
+    responses = Responses.from_dense(rows, persons=students, items=labels)
+    expected = estimate_abilities(bank, responses)
+    load_items(warehouse, bank, Normal(0.0, 1.0))
+    load_answers(warehouse, responses)
+
+    sql = widened(QUERIES["abilities/students"].sql, 161)
+    found = warehouse.query(sql, {"as_of": DAY, "nodes": 161}).to_arrow().sort_by("student_id")
+
+    assert found["student_id"].to_pylist() == students
+    assert expected.ability[1] < -3 < 3 < expected.ability[0]
+    np.testing.assert_allclose(found["ability"].to_numpy(), expected.ability, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        found["ability_error"].to_numpy(), expected.standard_error, rtol=0, atol=1e-5
+    )
 
 
 def test_mantel_haenszel_in_sql_is_that_in_memory(warehouse: BigQueryAccessor) -> None:

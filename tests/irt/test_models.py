@@ -161,6 +161,31 @@ def test_the_maximum_is_that_of_a_direct_search(model: Model) -> None:
     assert direct.x == pytest.approx(top, abs=3e-3)
 
 
+# --- the climb ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", irt.MODELS)
+def test_more_passes_never_lead_lower(model: Model) -> None:
+    responses = irt.Responses.from_dense(simulate(400, 12, model=model, answered=0.8).answers)
+
+    heights = []
+    for passes in range(1, 60):
+        found = irt.calibrate(
+            responses,
+            model=model,
+            max_iterations=passes,
+            on_failure="return",
+            standard_errors="none",
+        )
+        heights.append(found.log_posterior)
+        if found.converged:
+            break
+
+    assert found.converged
+    assert np.diff(heights).min() >= -1e-12 * abs(heights[0])
+    assert heights[-1] - heights[0] > 0.1
+
+
 # --- recovery -----------------------------------------------------------------------------
 
 
