@@ -326,9 +326,15 @@ def test_whatever_happens_readers_get_one_whole_published_run() -> None:
 
 def test_collection_that_does_not_wait_for_tasks_is_found_out() -> None:
     class Impatient(Publications):
-        """Collects what is older than an hour, while tasks live for longer."""
+        """Collects what is older than two days, while tasks live for a year."""
 
-        older_than = timedelta(hours=1)
+        task_life = timedelta(days=365)
+
+        @precondition(lambda self: self.stage.alive())
+        @rule()
+        def collects_beside_what_is_alive(self) -> None:
+            self.time_passes(hours=49)
+            self.collects(keep=1, far=1_000)
 
     found = settings(
         LOOKED,
