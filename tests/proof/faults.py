@@ -314,8 +314,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--part", default="1/1", help="N/OF: every OF-th cell, from the N-th")
     options = parser.parse_args()
-    # Or gRPC tells of every service that goes away.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     first, of = map(int, options.part.split("/"))
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         prepared = Path(folder) / "prepared"

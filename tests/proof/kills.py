@@ -22,7 +22,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -71,8 +71,11 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=10, help="how many days share a folder")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="kills-") as folder:
-        tally = prove(Path(folder), options.kills, options.days, random.Random(options.seed))
+    tally = Tally()
+    source = random.Random(options.seed)
+    # Ctrl-C ends it early, with what was seen until then.
+    with tempfile.TemporaryDirectory(prefix="kills-") as folder, suppress(KeyboardInterrupt):
+        prove(Path(folder), options.kills, options.days, source, tally)
     print(f"{sum(tally.hit.values())} kills, {tally.reads:,} files read meanwhile")
     print(f"  {tally.late} runs ended before their kill")
     for moment, times in sorted(tally.hit.items()):
@@ -82,8 +85,8 @@ def main() -> None:
     sys.exit(bool(tally.wrong))
 
 
-def prove(folder: Path, kills: int, days: int, source: random.Random) -> Tally:
-    """Kill the job so often, and return what happened."""
+def prove(folder: Path, kills: int, days: int, source: random.Random, tally: Tally) -> None:
+    """Kill the job so often, and note what happened."""
     days = min(days, kills)
     all_days = [FIRST_DAY + timedelta(days=day) for day in range(days + 1)]
     first = folder / "first"
@@ -96,7 +99,6 @@ def prove(folder: Path, kills: int, days: int, source: random.Random) -> Tally:
         run(model, day)
         seconds.append(time.perf_counter() - began)
     expected = {**published(first, all_days[:1]), **published(model, all_days[1:])}
-    tally = Tally()
     while sum(tally.hit.values()) < kills and not tally.wrong:
         place = folder / "place"
         shutil.rmtree(place, ignore_errors=True)
@@ -108,7 +110,6 @@ def prove(folder: Path, kills: int, days: int, source: random.Random) -> Tally:
                     kill_once(place, day, max(seconds), source, tally)
                     ran.append(day)
         compare(published(place, ran), expected, tally)
-    return tally
 
 
 def command(place: Path, day: date) -> list[str]:
