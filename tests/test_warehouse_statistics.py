@@ -105,6 +105,23 @@ def test_abilities_in_sql_are_those_in_memory(persons: Normal, warehouse: BigQue
         np.testing.assert_allclose(rows[name].to_numpy(), value[answered], rtol=0, atol=1e-9)
 
 
+def test_the_statement_of_abilities_as_it_stands_is_the_one_with_three_nodes(
+    warehouse: BigQueryAccessor,
+) -> None:
+    bank = bank_of(6, seed=1)
+    load_items(warehouse, bank, Normal(0.2, 1.1))
+    load_answers(warehouse, simulated(20, bank, 0.8, seed=2))
+    sql, values = QUERIES["abilities/students"].sql, {"as_of": DAY, "nodes": 3}
+
+    as_it_stands, widened_ = (
+        warehouse.query(each, values).to_arrow().sort_by("student_id")
+        for each in (sql, widened(sql, 3))
+    )
+
+    assert as_it_stands.num_rows > 10
+    assert as_it_stands.equals(widened_)
+
+
 def test_hundreds_of_answers_all_alike_are_placed_as_in_memory(
     warehouse: BigQueryAccessor,
 ) -> None:

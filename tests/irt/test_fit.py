@@ -164,6 +164,20 @@ def test_m2_with_a_common_slope_is_the_published_one(model: irt.Model) -> None:
     assert fit.degrees_of_freedom == 9
 
 
+def test_m2_does_not_mind_that_priors_pulled_the_parameters() -> None:
+    # What parameters can fit is taken off, whether they were fitted to the last or not: without
+    # that the pulled ones would stand at 36.
+    responses = irt.Responses.from_dense(simulate(bank(8), abilities(2000)))
+    fitted = irt.calibrate(responses, priors=None)
+    pulled = irt.calibrate(responses, priors=irt.Priors(irt.Normal(1, 0.1), irt.Normal(0, 0.5)))
+
+    at_top, beside = irt.model_fit(fitted, responses), irt.model_fit(pulled, responses)
+
+    assert np.abs(pulled.intercept - fitted.intercept).max() > 0.02
+    assert beside.degrees_of_freedom == at_top.degrees_of_freedom == 20
+    assert beside.m2 == pytest.approx(at_top.m2, rel=0.05)
+
+
 def test_m2_is_chi_squared_under_the_model() -> None:
     items = bank(7)
     draws = []
