@@ -72,6 +72,22 @@ def test_lsat7_summed_score_fit_is_the_published_one() -> None:
     assert fit.p_value == pytest.approx(stats.chi2.sf(fit.statistic, 2))
 
 
+@pytest.mark.parametrize(
+    ("model", "parameters"), [("Rasch", 1), ("1PL", 1), ("2PL", 2), ("3PL", 3), ("4PL", 4)]
+)
+def test_as_many_degrees_of_freedom_go_as_an_item_has_parameters(
+    model: irt.Model, parameters: int
+) -> None:
+    responses = irt.Responses.from_dense(simulate(bank(20), abilities(600)))
+    fitted = irt.calibrate(responses, model=model, standard_errors="none")
+
+    usual = irt.summed_score_fit(fitted, responses)
+
+    none = irt.summed_score_fit(fitted, responses, parameters=0)
+    assert np.array_equal(usual.statistic, none.statistic)
+    assert np.all(none.degrees_of_freedom - usual.degrees_of_freedom == parameters)
+
+
 def test_lsat6_first_item_has_the_published_p_value() -> None:
     # The same file: ifit$p.S_X2[1] of LSAT6's 2PL, with a tolerance of one per cent.
     fit = irt.summed_score_fit(*lsat(6))
