@@ -83,6 +83,25 @@ def test_anchors_of_one_slope_hold_it_for_all(model: Model) -> None:
     assert found.populations[0].deviation == pytest.approx(1.2, abs=0.1)
 
 
+@pytest.mark.parametrize("model", ["Rasch", "2PL"])
+def test_persons_may_be_held_where_the_items_would_place_them(model: Model) -> None:
+    truth = simulate(1500, 10, model=model, mean=0.6, deviation=1.4, seed=5)
+    responses = irt.Responses.from_dense(truth.answers)
+    kept = {item: (truth.discrimination[item], truth.intercept[item]) for item in range(3)}
+    anchors = kept if model == "2PL" else None
+
+    free = irt.calibrate(responses, model=model, anchors=anchors)
+    fixed = irt.calibrate(responses, model=model, anchors=anchors, population="standard normal")
+
+    (persons,) = fixed.populations
+    assert (persons.mean, persons.deviation) == (0, 1)
+    assert (persons.mean_error, persons.deviation_error) == (0, 0)
+    assert free.populations[0].deviation == pytest.approx(1.4, abs=0.15)
+    assert fixed.log_likelihood < free.log_likelihood - 5
+    at_standard = irt.log_likelihood(fixed, responses, persons=irt.Normal(0.0, 1.0))
+    assert fixed.log_likelihood == pytest.approx(at_standard, abs=1e-6)
+
+
 def test_every_group_finds_its_place_on_the_anchors_scale() -> None:
     truth = simulate(1500, 12, mean=0.5, seed=3)
     other = simulate(1500, 12, mean=-0.5, deviation=1.3, seed=4, of=truth).answers

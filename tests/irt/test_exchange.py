@@ -204,6 +204,20 @@ def test_numpy_reads_catsims_table_as_the_documents_say() -> None:
     assert table.tolist() == [[1.0, 0.0, 0.25, 1.0], [2.0, -0.5, 0.25, 1.0]]
 
 
+def test_catsim_understands_the_table_as_it_was_meant() -> None:
+    # catsim 0.21.0, of this table's columns: irt.icc(0.7, a, b, c, d) and irt.inf of the same.
+    curve = [0.7819116751033344, 0.3721539207908113, 0.8154294916640514]
+    information = [0.23057299688899552, 0.14035455689007986, 0.14383989276397674]
+    bank = irt.ItemBank.of(
+        ["q1", "q2", "q3"], [1.2, 0.8, 2.0], [0.3, -1.0, 0.5], [0.1, 0, 0.25], [1, 0.95, 0.9]
+    )
+
+    back = irt.items_from_catsim_csv(irt.items_to_catsim_csv(bank))
+
+    assert irt.characteristic_curves(back, [0.7])[:, 0] == pytest.approx(curve, abs=1e-12)
+    assert irt.item_information(back, [0.7])[:, 0] == pytest.approx(information, abs=1e-12)
+
+
 def test_an_item_without_a_difficulty_has_no_place_in_catsims_table() -> None:
     flat = irt.ItemBank.of(["q1"], [0.0], [1.0])
 
