@@ -102,6 +102,16 @@ def test_without_a_place_a_plan_is_of_the_jobs_alone(
     assert "run " not in capsys.readouterr().out
 
 
+def test_a_parameter_that_no_job_has_is_told_without_a_place_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GCP_ACCESSOR_LOCAL", raising=False)
+
+    assert main(["plan", "features/items", "--set", "attemt=latest"]) == 2
+    assert "there is no parameter 'attemt'" in capsys.readouterr().err
+    assert main(["plan", "features/items", "--set", "attempt=latest"]) == 0
+
+
 def test_a_folder_that_holds_nothing_yet_is_not_made(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -172,6 +172,10 @@ def test_gc_refuses_what_could_be_alive(
         ("show calibrate --run latest --pin exam", 2, "give one of them"),
         ("show calibrate --pin exam", 1, "has no pin 'exam'; it has none"),
         ("verify --run latest", 2, "--run is of one job"),
+        ("verify calibrat", 2, "there is no job 'calibrat'; did you mean calibrate?"),
+        ("verify features/items", 1, "features/items has published nothing in gs://etl"),
+        ("gc calibrat", 2, "there is no job 'calibrat'; did you mean calibrate?"),
+        ("pin calibrate latest previous", 2, "'latest' is the name of another run"),
         ("verify calibrate --run 2024-03-02-000000000000", 1, "holds no committed run"),
     ],
 )
@@ -194,7 +198,7 @@ def test_a_number_that_is_none_is_refused(value: str, capsys: pytest.CaptureFixt
         main(["gc", f"--keep={value}"])
 
     assert stopped.value.code == 2
-    assert "is not a number" in capsys.readouterr().err
+    assert "is not a whole number of 1 or more" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,9 @@ def run(options: Namespace) -> None:
 
     plan = jobs_of(options).plan(options.job)
     if local_folder(options) is None and options.bucket is None and options.project is None:
+        if options.set or options.anchor:
+            # Nothing is made of the values here, and a wrong one is told all the same.
+            settings_of(options, plan, as_of(options))
         for number, job in enumerate(plan, 1):
             _say(number, job, ())
         return

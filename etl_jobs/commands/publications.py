@@ -68,8 +68,16 @@ def refuse_nothing(options: Namespace, place: Place) -> NoReturn:
 
 
 def jobs_there(options: Namespace, place: Place) -> list[str]:
-    """Return the job that was typed, or all those that have runs in the place."""
+    """Return the job that was typed, or all those that have runs in the place.
+
+    Raises:
+        JobError: the job that was typed has published nothing there.
+        Misuse: there is no such job.
+    """
     if options.job is not None:
+        pointer = f"gs://{place.bucket}/{options.job}/latest.json"
+        if next(_runs(place, options.job), None) is None and not place.store.exists(pointer):
+            refuse_nothing(options, place)
         return [options.job]
     names = jobs_of(options).by_name
     return [name for name in names if next(_runs(place, name), None) is not None]

@@ -31,7 +31,7 @@ SUMMARY = "run a job and all it needs, and publish it"
 # What a publication says of a run that was made and yet is not the published one.
 _NOT_PUBLISHED = {
     "held": "kept, but not published: a rollback holds another run (`etl-jobs release` ends it)",
-    "newer is published": "kept, but not published: a later day is, or a later start of this day",
+    "newer is published": "made and kept; what is published is newer",
 }
 
 

@@ -28,7 +28,7 @@ def assignment(text: str) -> tuple[str, str]:
 def count(text: str) -> int:
     """Return the whole number, 1 or more, that `text` is."""
     if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number; expected 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return int(text)
 
 

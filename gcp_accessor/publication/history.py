@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from gcp_accessor.byte_sizes import bytes_text
 from gcp_accessor.errors import CorruptRun
 from gcp_accessor.publication.display import table_html, table_text
-from gcp_accessor.publication.names import is_run_id
+from gcp_accessor.publication.names import PLACES, is_run_id
 from gcp_accessor.publication.pins import read_pins
 from gcp_accessor.publication.place import list_runs
 from gcp_accessor.publication.reading import Reading
@@ -98,7 +98,7 @@ class History(Reading):
         """
         if is_run_id(run):
             return run
-        if run not in ("latest", "previous"):
+        if run not in PLACES:
             pins = read_pins(self.documents)
             if run not in pins:
                 there = f", or a pin: {', '.join(pins)}" if pins else "; there are no pins"

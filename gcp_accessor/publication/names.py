@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import date
 
+# What stands for a run wherever one is named.
+PLACES = ("latest", "previous")
 _RUN = re.compile(r"\d{4}-\d{2}-\d{2}-[0-9a-f]{12}(-\d+)?", re.ASCII)
 _PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}", re.ASCII)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gcp_accessor.publication.documents import SCHEMA_VERSION, damage_of, parse
-from gcp_accessor.publication.names import check_pin_name, check_run_id
+from gcp_accessor.publication.names import PLACES, check_pin_name, check_run_id, is_run_id
 
 if TYPE_CHECKING:
     from gcp_accessor.publication.documents import Documents
@@ -23,7 +23,14 @@ def pin_path(name: str) -> str:
 
 
 def create_pin(documents: Documents, name: str, run_id: str) -> bool:
-    """Write a pin where there is none of this name; False if there is one."""
+    """Write a pin where there is none of this name; False if there is one.
+
+    Raises:
+        ValueError: no pin can have this name, or it says which run is meant without a pin.
+    """
+    if name in PLACES or is_run_id(name):
+        # Whoever asked for it would be given another run.
+        raise ValueError(f"{name!r} is the name of another run; take another for the pin")
     content = {"schema_version": SCHEMA_VERSION, "run_id": run_id}
     return documents.create(pin_path(name), content) is not None
 

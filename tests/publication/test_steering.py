@@ -159,6 +159,9 @@ def test_a_pin_names_one_run_that_there_is(publication: Publication) -> None:
     for name in ("", "../x", "a/b", ".a", "x" * 101):
         with pytest.raises(ValueError, match="is not a pin's name"):
             publication.pin(name, first)
+    for name in ("latest", "previous", second):
+        with pytest.raises(ValueError, match="is the name of another run"):
+            publication.pin(name, first)
     assert publication.pins() == {"exam": first}
 
 
