@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 
     from etl_jobs.contract import Query
     from gcp_accessor import BigQueryAccessor
+    from gcp_accessor.backends import Table
 
 
-def check_columns(query: Query, warehouse: BigQueryAccessor, table: str) -> None:
+def check_columns(query: Query, table: Table) -> None:
     """Compare the columns of a table that was just written with those promised.
 
     Raises:
         ContractError: a name or a type differs.
     """
-    found = [f"{column.name} {column.type}" for column in warehouse.table(table).schema]
+    found = [f"{column.name} {column.type}" for column in table.schema]
     promised = [f"{column.name} {column.type}" for column in query.columns]
     if found != promised:
         # The names agree in number and order: they were compared when the file was read.

@@ -54,8 +54,9 @@ class Staging:
         self.name = name
         self.is_wanted = False
         fill(name, cluster_by)
-        _refuse_expired(warehouse.table(name), day)
-        check_columns(query, warehouse, name)
+        written = warehouse.table(name)
+        _refuse_expired(written, day)
+        check_columns(query, written)
         self.rows, self.violations = check_rows(query, warehouse, name, day)
 
     def ordered(self, tasks: Tasks = ALONE) -> QueryResult:
@@ -106,6 +107,8 @@ class OutputTable:
         self._store = store
         self._uri = uri
         self.name = query.output or ""
+        # As it was before the rows were staged; in a folder a look reads every row of it.
+        self._there: Table | None = None
 
     @contextmanager
     def staged(self, day: date, key: str, fill: FillTable) -> Iterator[Staging]:
@@ -128,7 +131,9 @@ class OutputTable:
         self._note(name)
         staging = None
         try:
-            staging = Staging(self._query, self._warehouse, name, day, self._clustering(), fill)
+            self._there = self._find()
+            cluster_by = self._there.cluster_by if self._there else ()
+            staging = Staging(self._query, self._warehouse, name, day, cluster_by, fill)
             yield staging
         except BaseException as error:
             if not (isinstance(error, Terminated) or is_transient(error)):
@@ -140,16 +145,17 @@ class OutputTable:
     def prepare(self, day: date) -> None:
         """Make sure that the table is there, with the columns of the contract.
 
+        Rows have been staged before: tables are made for rows that keep their contract.
+
         Raises:
             ContractError: the table has other columns than the contract.
             JobError: BigQuery deletes the rows of so old a day at once.
         """
-        from google.api_core.exceptions import Conflict, NotFound
+        from google.api_core.exceptions import Conflict
 
         promised = self._query.columns
-        try:
-            there = self._warehouse.table(self.name)
-        except NotFound:
+        there = self._there
+        if there is None:
             # Staged rows, as every query's, may be NULL by their type; that none is has been
             # checked. A copy needs equal modes.
             columns = tuple(replace(column, mode="NULLABLE") for column in promised)
@@ -197,14 +203,14 @@ class OutputTable:
             return None
         return int(str(result.scalar()))
 
-    def _clustering(self) -> tuple[str, ...]:
-        """Return the columns that somebody may have clustered the table by."""
+    def _find(self) -> Table | None:
+        """Return the table as it is, which somebody may have clustered; None if there is none."""
         from google.api_core.exceptions import NotFound
 
         try:
-            return self._warehouse.table(self.name).cluster_by
+            return self._warehouse.table(self.name)
         except NotFound:
-            return ()
+            return None
 
     def _is_day(self) -> exp.Expr:
         from sqlglot import exp

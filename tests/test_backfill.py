@@ -68,7 +68,7 @@ def test_every_day_is_a_run_and_the_published_one_stays(
     days = ["2024-03-30", "2024-03-31", "2024-04-01", "2024-04-02"]
     assert committed(place) == days
     said = capsys.readouterr().out
-    assert "2024-03-30  answers/latest: kept, but not published: a later day is" in said
+    assert "2024-03-30  answers/latest: made and kept; what is published is newer" in said
     assert "2024-03-31  answers/latest: nothing to do" in said
 
 

@@ -53,7 +53,9 @@ def in_execution(patch: pytest.MonkeyPatch, name: str) -> None:
     patch.setenv("CLOUD_RUN_EXECUTION", name)
 
 
-def end_at(step: str, counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+def end_at(
+    step: str, counting: Counting, monkeypatch: pytest.MonkeyPatch, count: str = "COUNT(*)"
+) -> None:
     """Run, and be told to end when the run comes to this step."""
 
     def end(*_: object, **__: object) -> None:
@@ -62,7 +64,7 @@ def end_at(step: str, counting: Counting, monkeypatch: pytest.MonkeyPatch) -> No
     with monkeypatch.context() as patch:
         patch.setattr(PublicationRun, step, end)
         with pytest.raises(Terminated):
-            counting.run()
+            counting.run(count=count)
 
 
 def statements(service: BigQueryStandIn, word: str) -> list[str]:
@@ -266,6 +268,26 @@ def test_an_old_setting_that_somebody_runs_on_purpose_is_published_again(
 
     assert (again.run_id, again.state) == (first.run_id, "published")
     assert counting.published() == first.run_id
+    assert counting.rows() == ROWS
+
+
+def test_a_run_that_is_asked_for_again_outlasts_one_that_began_meanwhile_and_is_retried(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_execution(monkeypatch, "night-1")
+    asked = counting.run()
+    in_execution(monkeypatch, "night-2")
+    end_at("commit", counting, monkeypatch, count="10 + COUNT(*)")
+    in_execution(monkeypatch, "night-3")
+    again, once_more = counting.run(), counting.run()
+    in_execution(monkeypatch, "night-2")
+
+    late = counting.run(count="10 + COUNT(*)")
+
+    assert (again.run_id, again.state) == (asked.run_id, "already published")
+    assert once_more.state == "nothing to do"
+    assert late.state == "newer is published"
+    assert counting.published() == asked.run_id
     assert counting.rows() == ROWS
 
 

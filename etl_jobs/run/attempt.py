@@ -193,8 +193,8 @@ class Attempt:
 
         heed()
         day = day_of(self.run)
-        if day.is_of(self.run.run_id):
-            # Another task, or an attempt before this one.
+        if day.is_kept(self.run.run_id, self.order):
+            # Another task did that, or an attempt or execution before this one.
             return
         claim = day.claim(self.run.run_id, self.order)
         if claim is None:
@@ -217,14 +217,20 @@ class Attempt:
 def is_done(attempted: Manifest, job: Job, place: Place, run: PublicationRun) -> bool:
     """Return whether nothing is left to do for a committed run.
 
-    It is the published one, or a later day is published, and its rows are those of its day.
+    It is the published one, or a later day is published, and its rows are those of its day. That
+    stays so: had an execution begun another run of the day since, and were it retried after this,
+    it would take over from whoever asked for this run last.
     """
-    if not run.is_published() and not run.is_past():
+    others = run.order_of_others()
+    if not run.is_published(above=others) and not run.is_past():
         return False
     if job.table is None:
         return True
+    mark = day_of(run).mark()
+    if (mark.run_id, mark.state) != (run.run_id, "done") or mark.order < others:
+        return False
     table = OutputTable(job.table, place.warehouse, place.store, run.publication.uri)
-    return day_of(run).is_of(run.run_id) and table.rows_of(run.as_of) == attempted.facts["rows"]
+    return bool(table.rows_of(run.as_of) == attempted.facts["rows"])
 
 
 def day_of(run: PublicationRun) -> Day:

@@ -9,6 +9,7 @@ no run takes for its own.
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -63,6 +64,19 @@ class Day:
         """Return whether the day has the rows of this run, for certain."""
         mark = self.mark()
         return mark.run_id == run_id and mark.state == "done"
+
+    def is_kept(self, run_id: str, order: int) -> bool:
+        """Return whether the day has the rows of this run; no earlier execution replaces them now."""
+        from google.api_core.exceptions import PreconditionFailed
+
+        while True:
+            mark = self.mark()
+            if mark.run_id != run_id or mark.state != "done":
+                return False
+            if mark.order >= order:
+                return True
+            with suppress(PreconditionFailed):
+                self._write(run_id, order, "done", mark.generation)
 
     def claim(self, run_id: str, order: int) -> Mark | None:
         """Say that this run replaces the day now; None if the rows are a later execution's."""

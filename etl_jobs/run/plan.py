@@ -217,13 +217,14 @@ class Walk:
         # Whoever looked before the mark may have seen a run that was just being collected.
         manifest = manifest and run.committed()
         read_at = moment_of(started.facts, read_at)
+        moment = f"/{read_at.timestamp()}" if read_at else ""
         questions = Questions(
             job.name,
             self._place.warehouse,
             self._settings,
             read_at,
             self._snapshot.pins(job.reads),
-            f"{job.name}/{run.run_id}/{started.order}/{read_at and read_at.timestamp()}",
+            f"{job.name}/{run.run_id}/{started.order}{moment}",
             self._max_bytes,
         )
         attempt = Attempt(

@@ -16,7 +16,7 @@ from gcp_accessor.publication.manifest import (
     marker_to_json,
 )
 from gcp_accessor.publication.names import check_file_name
-from gcp_accessor.publication.place import sha256
+from gcp_accessor.publication.place import list_runs, sha256
 from gcp_accessor.publication.pointer import move_pointer, record_pointer
 
 if TYPE_CHECKING:
@@ -97,13 +97,28 @@ class PublicationRun:
             return None
         return self.publication.manifest(self.run_id)
 
-    def is_published(self) -> bool:
-        """Whether the pointer names this run."""
-        return self.publication._pointer().run_id == self.run_id
+    def is_published(self, *, above: int = 0) -> bool:
+        """Whether the pointer names this run.
+
+        Args:
+            above: Of another execution; whether the pointer would also stay, should that one come
+                to publish its run of the day. It stays while it is held.
+        """
+        pointer = self.publication._pointer()
+        stays = pointer.hold or pointer.order >= above
+        return pointer.run_id == self.run_id and stays
 
     def is_past(self) -> bool:
         """Whether the pointer names a run of a later day, so that it would not move to this one."""
         return self.publication._pointer().rank[0] > self.as_of
+
+    def order_of_others(self) -> int:
+        """The order of the last execution that began another run of the day; 0 where none did.
+
+        It may be at work, or be retried yet.
+        """
+        runs = list_runs(self._documents, f"{self.as_of}-").values()
+        return max((run.order for run in runs if run.run_id != self.run_id), default=0)
 
     def is_done(self) -> bool:
         """Whether this task has written all its files, in this attempt or another."""
