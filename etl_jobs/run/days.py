@@ -66,7 +66,7 @@ class Day:
         return mark.run_id == run_id and mark.state == "done"
 
     def is_kept(self, run_id: str, order: int) -> bool:
-        """Return whether the day has the rows of this run; no earlier execution replaces them now."""
+        """Return whether the day has the rows of this run, from now on as this execution's."""
         from google.api_core.exceptions import PreconditionFailed
 
         while True:
