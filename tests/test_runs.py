@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -279,6 +279,9 @@ def test_a_run_that_is_asked_for_again_outlasts_one_that_began_meanwhile_and_is_
     in_execution(monkeypatch, "night-2")
     end_at("commit", counting, monkeypatch, count="10 + COUNT(*)")
     in_execution(monkeypatch, "night-3")
+    # The day of the table is its own by then, and the pointer is not.
+    end_at("publish", counting, monkeypatch)
+    in_execution(monkeypatch, "night-4")
     again, once_more = counting.run(), counting.run()
     in_execution(monkeypatch, "night-2")
 
@@ -289,6 +292,25 @@ def test_a_run_that_is_asked_for_again_outlasts_one_that_began_meanwhile_and_is_
     assert late.state == "newer is published"
     assert counting.published() == asked.run_id
     assert counting.rows() == ROWS
+
+
+def test_so_it_does_where_a_later_day_is_published(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = counting.run(day=date(2024, 3, 2))
+    in_execution(monkeypatch, "night-1")
+    counting.run()
+    in_execution(monkeypatch, "night-2")
+    end_at("commit", counting, monkeypatch, count="10 + COUNT(*)")
+    in_execution(monkeypatch, "night-3")
+    again, once_more = counting.run(), counting.run()
+    in_execution(monkeypatch, "night-2")
+
+    counting.run(count="10 + COUNT(*)")
+
+    assert (again.state, once_more.state) == ("newer is published", "nothing to do")
+    assert counting.published() == later.run_id
+    assert counting.rows()[:2] == ROWS
 
 
 def test_a_run_that_is_forced_is_made_anew(counting: Counting) -> None:
