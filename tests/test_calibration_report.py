@@ -10,11 +10,11 @@ import pytest
 
 from etl_jobs import irt
 from etl_jobs.calibrate.findings import Findings
-from etl_jobs.calibrate.groups import StudentGroups
 from etl_jobs.calibrate.items import item_table
 from etl_jobs.calibrate.report import report_of
 
 if TYPE_CHECKING:
+    from etl_jobs.calibrate.groups import StudentGroups
     from etl_jobs.report import ReportData
 
 FIGURES = {"log_likelihood": -1.0, "iterations": 9, "score": 0.001}

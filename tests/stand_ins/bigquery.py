@@ -15,7 +15,7 @@ import uuid
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from email.parser import BytesParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -29,6 +29,7 @@ from gcp_accessor.errors import CostLimitExceeded, LoadFailed, QueryTimeout, Uns
 from gcp_accessor.schema import TableName
 from gcp_accessor.type_names import columns_from_api
 from tests.stand_ins.bigquery_json import cell, parameter, schema_resource
+from tests.stand_ins.loopback import LoopbackServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,7 +173,7 @@ class BigQueryStandIn:
         self._threads: list[threading.Thread] = []
         self._clients: list[bigquery.Client] = []
         handler = type("Handler", (_Handler,), {"service": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = LoopbackServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
 
     @property

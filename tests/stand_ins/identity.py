@@ -7,12 +7,14 @@ import re
 import threading
 from base64 import b64decode, b64encode, urlsafe_b64decode
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from tests.stand_ins.loopback import LoopbackServer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +59,7 @@ class IdentityStandIn:
         self.refusal: dict[str, str] | None = None
         self.keys: dict[str, rsa.RSAPrivateKey] = {}
         handler = type("Handler", (_Handler,), {"service": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = LoopbackServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(

@@ -7,7 +7,7 @@ import json
 import re
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -21,6 +21,7 @@ from tests.stand_ins.cloud_storage.service import (
     described,
 )
 from tests.stand_ins.cloud_storage.signatures import check_signature
+from tests.stand_ins.loopback import LoopbackServer
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -50,7 +51,7 @@ class CloudStorageStandIn(Service):
         self.callers: list[tuple[int, str | None]] = []
         self.signers: dict[str, RSAPublicKey] = {}
         self.faults = Faults()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = LoopbackServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(
