@@ -12,9 +12,12 @@ from etl_jobs.irt.answers.patterns import Patterns
 from etl_jobs.irt.estimation.ascent import COARSE_ROUNDING, Slope, climb
 from etl_jobs.irt.estimation.drafts import Draft, drafts_of
 from etl_jobs.irt.estimation.expectation import InMemory, Sums
+from etl_jobs.irt.estimation.moments import begin_near
 from etl_jobs.irt.estimation.strands import in_strands, processors
 from etl_jobs.irt.model.curves import ItemParameters
+from etl_jobs.irt.model.design import design
 from etl_jobs.irt.model.models import item_tables
+from etl_jobs.irt.model.priors import NO_PRIORS
 from etl_jobs.irt.model.quadrature import Grid
 
 SHAPES = pytest.mark.parametrize(
@@ -197,6 +200,38 @@ def test_a_sample_without_both_outcomes_of_an_item_is_not_climbed(
 
     assert len(drafts_of_all(in_memory(answers))) == 2
     assert len(drafts_of_all(in_memory(rare))) == 1
+
+
+def test_a_sample_of_few_answers_to_each_item_is_not_climbed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("etl_jobs.irt.estimation.drafts._ENOUGH_ANSWERS", 0)
+    monkeypatch.setattr("etl_jobs.irt.estimation.drafts._MANY_ANSWERS", 0)
+    many, few = in_memory(simulate(9000, 50)), in_memory(simulate(9000, 50, answered=0.2))
+
+    of_many, of_few = drafts_of_all(many), drafts_of_all(few)
+
+    assert [draft.whole for draft in of_many] == [False, True]
+    assert [draft.whole for draft in of_few] == [True]
+
+
+def test_more_answers_to_an_item_bring_the_beginning_nearer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("etl_jobs.irt.answers.blocks._SPARSE_ROWS", 400)
+    responses = irt.Responses.from_dense(simulate(8000, 60, answered=0.2))
+    blocks = blocks_of(Patterns.of(responses))
+    found = irt.calibrate(responses, priors=None, standard_errors="none")
+
+    def off() -> float:
+        coordinates = design("2PL", NO_PRIORS, responses)
+        begun = begin_near(coordinates, [blocks]).fixed
+        return float(np.abs(begun.intercept - found.intercept).mean())
+
+    with_all = off()
+    monkeypatch.setattr("etl_jobs.irt.estimation.moments._ENOUGH_ANSWERS", 50)
+
+    assert with_all < 0.5 * off()
 
 
 @pytest.mark.parametrize("priors", [None, irt.DEFAULT_PRIORS], ids=["likelihood", "priors"])

@@ -156,7 +156,7 @@ def _digests(responses: Responses) -> NDArray[np.uint64]:
     def add_up(rows: slice) -> None:
         start = responses.start[rows.start : rows.stop + 1]
         answers = slice(int(start[0]), int(start[-1]))
-        each = mixed[2 * responses.item[answers] + responses.correct[answers]]
+        each = mixed.take(2 * responses.item[answers] + responses.correct[answers])
         # A row without answers adds nothing, and would upset reduceat.
         filled = np.flatnonzero(start[1:] > start[:-1])
         if filled.size:
@@ -179,8 +179,8 @@ def _codes(
     def fill(rows: slice) -> None:
         part = code[start[rows.start] : start[rows.stop]]
         if alike:
-            item = responses.item.reshape(-1, most)[person[rows]].ravel()
-            correct = responses.correct.reshape(-1, most)[person[rows]].ravel()
+            item = responses.item.reshape(-1, most).take(person[rows], axis=0).ravel()
+            correct = responses.correct.reshape(-1, most).take(person[rows], axis=0).ravel()
         else:
             answers = _positions(begin[rows], length[rows])
             item, correct = responses.item[answers], responses.correct[answers]

@@ -29,6 +29,8 @@ _SHARE = 8
 _ENOUGH_ANSWERS = 2_000_000
 # Right and wrong answers to each item in the sample, without which it leads astray.
 _ENOUGH_OF_EACH = 5
+# Answers to an item in the sample, on average, without which it leads no nearer than a guess.
+_ENOUGH_AN_ITEM = 2_000
 # What is left is for the finer grid to say, in single precision and on a coarse one.
 _STEPS_LEFT = 4.0
 # How much further apart nodes of drafts over sparse answers are.
@@ -107,4 +109,7 @@ def _is_telling(sample: Sequence[InMemory]) -> bool:
     # Where few patterns are most of the persons, which of them are in it is decisive.
     if _FEWEST_DISTINCT * persons_in(blocks) > _SHARE * patterns:
         return False
-    return bool(np.min(sum(block.outcomes() for block in blocks)) >= _ENOUGH_OF_EACH)
+    outcomes = np.asarray(sum(block.outcomes() for block in blocks))
+    if outcomes.sum() < _ENOUGH_AN_ITEM * len(outcomes):
+        return False
+    return bool(outcomes.min() >= _ENOUGH_OF_EACH)

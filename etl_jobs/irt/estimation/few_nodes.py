@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 # Nodes of few persons are weighed as if this share of those at the middle were there.
 _FEWEST_PERSONS = 1e-3
 # So many items show what curves there are.
-_ENOUGH_ITEMS = 400
-# What interpolation may be wrong by, as a share of what there is.
-_ROUGHLY = 1e-7
+_ENOUGH_ITEMS = 4_000
+# What interpolation may be wrong by, as a share of what there is: by more, and a finer grid finds
+# something left to climb.
+_ROUGHLY = 1e-8
 _ROUNDING = 1e-13
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # Logarithm of the least weight: smaller ones change no sum, and in single precision numbers as
 # small as they become take ten times as long to add.
 _LEAST = -80.0
+# Bytes of a register: columns of a sparse product that do not fill one are added one by one.
+_REGISTER = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,8 +38,9 @@ class SparseCurves:
     """Items' curves, as sums over sparse answers take them.
 
     Attributes:
-        values: Logarithms of the probabilities of each outcome, shape (2 * items, few or nodes).
-        spread: What makes all nodes of a few, shape (few, nodes); None where they are all.
+        values: Logarithms of the probabilities of each outcome at a few nodes or all, and
+            columns of zeros beyond them, shape (2 * items, columns).
+        spread: What makes all nodes of a few, shape (columns, nodes); None where they are all.
         log_weights: Of the persons, shape (nodes, 1).
         tallied: The precision of the tally.
         few: Which nodes the few are.
@@ -64,8 +67,8 @@ class SparseCurves:
         if few is not None:
             values = values[:, few.chosen]
         return cls(
-            np.ascontiguousarray(values, precision),
-            None if few is None else few.spread.astype(precision),
+            _padded(values, precision),
+            None if few is None else _padded(few.spread.T, precision).T,
             log_weights[:, np.newaxis].astype(precision),
             tallied,
             few,
@@ -75,19 +78,25 @@ class SparseCurves:
         """Sums over one block: the log-likelihood, and what `tally` makes a tally of."""
         each: Floats = (block.answers @ self.values).T
         # Sums over nodes are quicker down columns.
-        weight = np.ascontiguousarray(each) if self.spread is None else self.spread.T @ each
+        if self.spread is None:
+            weight = np.ascontiguousarray(each[: len(self.log_weights)])
+        else:
+            weight = self.spread.T @ each
         weight += self.log_weights
         log_likelihood = _log_likelihood(block.count, weight)
         back = weight.T if self.spread is None else weight.T @ self.spread.T
-        tally: Floats = block.answers.T @ np.ascontiguousarray(back, self.tallied)
+        tally: Floats = block.answers.T @ _padded(back, self.tallied)
         return log_likelihood, tally.astype(np.float64, copy=False)
 
     def tally(self, tally: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Wrong and right answers expected at each node, each of shape (items, nodes)."""
-        if self.few is not None:
-            few, tally = tally, np.zeros((len(tally), len(self.log_weights)))
+        nodes = len(self.log_weights)
+        if self.few is None:
+            tally = tally[:, :nodes]
+        else:
+            few, tally = tally[:, : len(self.few.chosen)], np.zeros((len(tally), nodes))
             tally[:, self.few.chosen] = few
-        outcomes = tally.reshape(-1, 2, tally.shape[1])
+        outcomes = tally.reshape(-1, 2, nodes)
         return outcomes[:, 0], outcomes[:, 1]
 
 
@@ -112,6 +121,17 @@ class DenseCurves:
     def tally(self, tally: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Wrong and right answers expected at each node, each of shape (items, nodes)."""
         return tally[:, 0], tally[:, 1]
+
+
+def _padded(table: FloatArray, precision: Precision) -> Floats:
+    """The table, with zeros beyond its columns, so that each row fills whole registers."""
+    rows, columns = table.shape
+    beyond = -columns % (_REGISTER // np.dtype(precision).itemsize)
+    if not beyond:
+        return np.ascontiguousarray(table, precision)
+    padded: Floats = np.zeros((rows, columns + beyond), precision)
+    padded[:, :columns] = table
+    return padded
 
 
 def _log_likelihood(count: FloatArray, weight: Floats) -> float:

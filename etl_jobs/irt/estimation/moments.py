@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special
 
 from etl_jobs.irt.answers.products import dot
+from etl_jobs.irt.estimation.strands import in_strands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +23,9 @@ _LOGISTIC = 1.702
 # Correlations between an answer and the ability are kept within what tests show.
 _WEAKEST, _STRONGEST = 0.15, 0.85
 _ROUNDS = 8
-# The first of many patterns, a random sample, tell as much as a beginning needs.
-_ENOUGH_PATTERNS = 10_000
+# The first of many patterns, a random sample, tell as much as a beginning needs: so many answers
+# to an item, on average.
+_ENOUGH_ANSWERS = 10_000
 # A covariance of so many answers is worth as much as what is guessed without it.
 _FEW = 30.0
 _NOTHING = 1e-3
@@ -37,7 +39,7 @@ def begin_near(coordinates: Coordinates, blocks: Sequence[Sequence[Block]]) -> C
     plain = coordinates.slope == "own" and coordinates.columns == 2
     if not plain or len(blocks) != 1 or coordinates.held.any():
         return coordinates
-    slope, level, weight = _slopes(blocks[0])
+    slope, level, weight = _slopes(blocks[0], coordinates.items)
     guess = coordinates.fixed
     return replace(
         coordinates,
@@ -48,33 +50,39 @@ def begin_near(coordinates: Coordinates, blocks: Sequence[Sequence[Block]]) -> C
     )
 
 
-def _slopes(blocks: Sequence[Block]) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _slopes(blocks: Sequence[Block], items: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Discriminations and intercepts near those of the 2PL model, and how far to trust them.
 
     In a test of many items the covariance of an answer with the sum of the others is that with
     the ability, times what the others have in all. That and the share of right answers are
     enough for a normal curve, which a logistic one resembles.
     """
-    patterns = np.cumsum([len(block.count) for block in blocks])
-    some = blocks[: 1 + int(np.searchsorted(patterns, _ENOUGH_PATTERNS))]
-    counts = sum(block.tally(block.count[:, np.newaxis])[:, :, 0] for block in some)
-    wrong, right = np.asarray(counts).T
+    answers_held = np.cumsum([block.answers_held for block in blocks])
+    some = blocks[: 1 + int(np.searchsorted(answers_held, _ENOUGH_ANSWERS * items))]
+
+    def counted(block: Block) -> tuple[FloatArray, float]:
+        met = block.total(np.ones((items, 2, 1)))[:, 0]
+        return block.tally(block.count[:, np.newaxis])[:, :, 0], dot(block.count, met**2)
+
+    counts, mets = zip(*in_strands(counted, some), strict=True)
+    wrong, right = sum(counts).T
     answers = wrong + right
     share = (right + 0.5) / (answers + 1)
     surplus = np.stack((-share, 1 - share), axis=1)
-    together = np.zeros(len(share))
-    met = 0.0
-    for block in some:
-        met += dot(block.count, block.total(np.ones((len(share), 2, 1)))[:, 0] ** 2)
+
+    def with_others(block: Block) -> FloatArray:
         others = block.total(surplus[:, :, np.newaxis])
         tally = block.tally(others * block.count[:, np.newaxis])[:, :, 0]
-        together += (tally * surplus).sum(axis=1)
+        products: FloatArray = (tally * surplus).sum(axis=1)
+        return products
+
+    together = sum(in_strands(with_others, some))
     # Less what an answer has in common with itself.
     together -= wrong * share**2 + right * (1 - share) ** 2
     covariance = np.maximum(together / np.maximum(answers, 1), 0.0)
     # Of all items, the person who gave an answer met this share on average.
-    met /= answers.sum() * len(answers)
-    own = np.full(len(share), np.sqrt(covariance.mean() / max(met * len(share) - 1, 1)))
+    met = sum(mets) / (answers.sum() * items)
+    own = np.full(items, np.sqrt(covariance.mean() / max(met * items - 1, 1)))
     for _ in range(_ROUNDS):
         own = covariance / np.maximum(met * own.sum() - own, _NOTHING)
     bend = special.ndtri(share)
