@@ -192,6 +192,16 @@ def test_what_is_not_there_is_said_in_a_sentence(
     assert len(text.splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", ["runs calibrate", "show calibrate", "verify", "gc"])
+def test_a_folder_without_runs_is_told_in_one_sentence(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = said(capsys, *command.split(), "--local", str(tmp_path / "none"), code=1)
+
+    assert text.startswith(f"etl-jobs: the folder {tmp_path / 'none'} holds no bucket etl")
+    assert len(text.splitlines()) == 1
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
 def test_a_number_that_is_none_is_refused(value: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from etl_jobs.commands.names import add_folder
-from etl_jobs.commands.places import add_place, place_of
-from etl_jobs.commands.publications import jobs_there, publication
+from etl_jobs.commands.places import add_place
+from etl_jobs.commands.publications import jobs_there, place_with_runs, publication
 from etl_jobs.commands.values import count
 from etl_jobs.console import say
 
@@ -64,7 +64,7 @@ def run(options: Namespace) -> None:
             f"({longest / timedelta(hours=1):g} hours), which could delete work in progress; raise "
             "it, or say with --longest-task how many hours yours take at most"
         )
-    place = place_of(options)
+    place = place_with_runs(options)
     with place.advice():
         jobs = jobs_there(options, place)
         if options.delete:

@@ -33,7 +33,7 @@ def opened(options: Namespace) -> Iterator[tuple[Publication, Place]]:
     from etl_jobs.errors import Misuse
     from gcp_accessor.errors import CorruptRun
 
-    place = place_of(options)
+    place = place_with_runs(options)
     try:
         with place.advice():
             yield publication(place, options.job), place
@@ -45,6 +45,25 @@ def opened(options: Namespace) -> Iterator[tuple[Publication, Place]]:
     except ValueError as error:
         # A name that no run, no pin and no job can have.
         raise Misuse(str(error)) from error
+
+
+def place_with_runs(options: Namespace) -> Place:
+    """Return the place that was typed, where something may be published.
+
+    Raises:
+        JobError: it is a folder that holds no such bucket.
+        Misuse: there is no bucket to look into, or both a folder and a project.
+    """
+    from etl_jobs.errors import JobError
+
+    place = place_of(options)
+    local = place.store.local
+    if local is not None and not (local / "buckets" / place.bucket).is_dir():
+        raise JobError(
+            f"the folder {local} holds no bucket {place.bucket}, so nothing is published there; "
+            "name another with --local, or run a job there first"
+        )
+    return place
 
 
 def publication(place: Place, job: str) -> Publication:

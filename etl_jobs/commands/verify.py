@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from etl_jobs.commands.names import add_folder
-from etl_jobs.commands.places import add_place, place_of
-from etl_jobs.commands.publications import RUN_HELP, jobs_there, publication
+from etl_jobs.commands.places import add_place
+from etl_jobs.commands.publications import RUN_HELP, jobs_there, place_with_runs, publication
 from etl_jobs.console import say
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def run(options: Namespace) -> None:
 
     if options.run and options.job is None:
         raise Misuse("--run is of one job; name that too")
-    place = place_of(options)
+    place = place_with_runs(options)
     damages = 0
     with place.advice():
         for job in jobs_there(options, place):
