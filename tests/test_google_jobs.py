@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.api_core import exceptions
@@ -291,6 +291,28 @@ def test_ctrl_c_while_a_handle_waits_leaves_the_job_alone(
 
     assert caught.value.__notes__ == [f"The job {job.job_id} goes on; its cancel() ends it."]
     assert job.result().scalar() == 1
+
+
+def test_ctrl_c_before_the_reply_cancels_the_job_that_nobody_would_hold(
+    service: BigQueryStandIn, exams: BigQueryAccessor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert = service.insert_job
+
+    def inserted_late(*request: Any) -> dict[str, Any]:
+        reply = insert(*request)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)
+        return reply
+
+    monkeypatch.setattr(service, "insert_job", inserted_late)
+    service.job_seconds = 2.0
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        exams.query("SELECT 1", idempotency_key="night/1")
+
+    [job_id] = service.jobs
+    assert stopped.value.__notes__ == [f"The job {job_id} was cancelled."]
+    assert any(path.endswith(f"{job_id}/cancel") for path in service.requests)
 
 
 # --- limits and budgets -------------------------------------------------------------------

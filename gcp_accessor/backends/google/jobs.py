@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from google.api_core import exceptions
 from google.cloud import bigquery
 from requests.exceptions import RequestException, Timeout
 
 from gcp_accessor.errors import CostLimitExceeded, QueryTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # What a query's wait brings along; every later wait must ask for the same page.
 FIRST_PAGE_ROWS = 1_000
@@ -126,8 +130,21 @@ def _fetch(job: Any, seconds: float) -> None:
 
 def cancel(job: Any) -> str:
     """Cancel the job and return, as the end of a sentence, whether that worked."""
+    return _cancelled(job.cancel)
+
+
+def cancel_unheld(
+    client: bigquery.Client, job_id: str, *, project: str | None, location: str | None
+) -> str:
+    """Cancel a job that may or may not have begun; return, as `cancel`, what became of it."""
+    return _cancelled(partial(client.cancel_job, job_id, project=project, location=location))
+
+
+def _cancelled(ask: Callable[..., object]) -> str:
     try:
-        job.cancel(retry=_RETRY.with_timeout(_CANCEL_SECONDS), timeout=_CANCEL_SECONDS)
+        ask(retry=_RETRY.with_timeout(_CANCEL_SECONDS), timeout=_CANCEL_SECONDS)
+    except exceptions.NotFound:
+        return "had not begun"
     except (exceptions.GoogleAPIError, RequestException) as error:
         return f"could not be cancelled, so that it goes on ({error})"
     return "was cancelled"

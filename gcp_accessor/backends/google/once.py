@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from google.api_core import exceptions
 from google.api_core.retry import Retry, if_exception_type
 
-from gcp_accessor.backends.google.jobs import location_in
+from gcp_accessor.backends.google.jobs import cancel_unheld, location_in
 from gcp_accessor.backends.idempotency import job_id_of
 
 if TYPE_CHECKING:
@@ -75,6 +75,11 @@ def start_once(
     for job_id in ids:
         try:
             return start(job_id)
+        except KeyboardInterrupt as interrupt:
+            # The request may have got through: then the job runs, and nobody holds it.
+            end = cancel_unheld(client, job_id, project=project, location=location)
+            interrupt.add_note(f"The job {job_id} {end}.")
+            raise
         except exceptions.Conflict as conflict:
             refusal = conflict
         # Outside of the US and EU multi-regions no job is found without its location.
