@@ -269,7 +269,7 @@ def test_a_former_day_is_kept_and_not_published(
 
     assert main(["run", "answers/rejected", "--local", str(lsat6), "--as-of", "2024-03-30"]) == 0
 
-    assert "kept, but not published: a later day is" in capsys.readouterr().out
+    assert "made and kept; what is published is newer" in capsys.readouterr().out
     assert publication.latest() == before
 
 
@@ -336,7 +336,7 @@ def test_show_finds_a_run_by_its_name(lsat6: Path, capsys: pytest.CaptureFixture
         (
             ["calibrate", "--bucket", "nowhere"],
             1,
-            "calibrate has published nothing in gs://nowhere",
+            "holds no bucket nowhere, so nothing is published there",
         ),
     ],
     ids=lambda value: " ".join(value).strip() if isinstance(value, list) else "",
@@ -361,8 +361,8 @@ def test_show_before_anything_is_published_makes_nothing(
 
     said = capsys.readouterr().err
     assert said == (
-        f"etl-jobs: calibrate has published nothing in gs://etl of the folder {place}; run "
-        "`etl-jobs run calibrate` first\n"
+        f"etl-jobs: the folder {place} holds no bucket etl, so nothing is published there; name "
+        "another with --local, or run a job there first\n"
     )
     assert not place.exists()
 

@@ -136,7 +136,11 @@ def test_no_value_of_a_row_is_in_the_log(logs: tuple[str, str]) -> None:
         (["run", "calibrat"], 2, "there is no job 'calibrat'; did you mean calibrate?"),
         (["rnu"], 2, "there is no command 'rnu'; did you mean 'run'?"),
         (["run", "calibrate", "--as-of", "soon"], 2, "'soon' is not a day"),
-        (["show", "calibrate", "--local", "."], 1, "calibrate has published nothing"),
+        (
+            ["show", "calibrate", "--local", "."],
+            1,
+            "holds no bucket etl, so nothing is published there",
+        ),
     ],
 )
 def test_what_went_wrong_is_one_entry_of_severity_error(

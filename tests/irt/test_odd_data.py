@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -29,6 +29,15 @@ PRIORS = (
     with_groups=st.booleans(),
     with_anchor=st.booleans(),
     standard_errors=st.sampled_from(["joint", "near", "none"]),
+)
+@example(
+    # Abilities that are known for certain, whose spread rounding takes below zero.
+    answers=np.array([[0.0] * 4, [1.0, 0.0, 0.0, 0.0], [0.0] * 4, [0.0] * 4]),
+    model="Rasch",
+    priors=PRIORS[2],
+    with_groups=True,
+    with_anchor=False,
+    standard_errors="joint",
 )
 @settings(max_examples=60, deadline=None)
 def test_a_calibration_is_finite_or_refused_in_words(

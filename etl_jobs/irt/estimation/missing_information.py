@@ -57,7 +57,8 @@ def _of_whole_test(part: Group, places: Places, group: int) -> FloatArray:
             right = Given.of(block).right.astype(np.float64)
             pull = part.ability - (weight @ part.ability)[:, np.newaxis]
             pull *= weight
-            variance = pull @ part.ability
+            # Rounding takes that of an ability that is known for certain below zero.
+            variance = np.maximum(pull @ part.ability, 0.0)
             # As squares, whose products take half the work.
             root = np.sqrt(block.count)[:, np.newaxis]
             across += (block.count[:, np.newaxis] * pull).T @ right
