@@ -2,7 +2,7 @@
 
     nox -s bench -- load
     nox -s bench -- load --answers 1000000 --format csv.gz
-    GCP_ACCESSOR_LOCAL_MEMORY=1GB nox -s bench -- load --memory-mb 1536
+    GCP_ACCESSOR_LOCAL_MEMORY=1GB nox -s bench -- load --memory-mb 2048
 
 A log is invented row by row, as a service writes it: students in any order, a few questions
 answered twice. Then `etl-jobs run calibrate --local` turns it into published parameters, in a
