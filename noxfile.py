@@ -16,6 +16,7 @@ nox.options.reuse_existing_virtualenvs = True
 # The tests start many processes. Where the environment keeps Python from storing what it has
 # compiled, each would compile Google's clients anew.
 os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
+OURS = ("gcp_accessor", "etl_jobs")
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
@@ -44,6 +45,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Every test that needs no cloud. `nox -s tests -- tests/test_storage.py -k race`."""
     session.install("-e", ".[all]", *group("test"))
+    session.run("python", "-m", "compileall", "-q", *OURS)
     session.run("pytest", "-n", "2", "-m", "not live", *session.posargs)
 
 
@@ -66,6 +68,7 @@ def lowest(session: nox.Session) -> None:
     session.run_install(
         "uv", "pip", "install", "--resolution", "lowest-direct", "-e", ".[all]", *group("test")
     )
+    session.run("python", "-m", "compileall", "-q", *OURS)
     session.run("pytest", "-n", "2", "-m", "not live", *session.posargs)
 
 
